@@ -1,0 +1,230 @@
+"""What is built from what: chapters are executed, then the site is made of them.
+
+`make book` runs this. PROFILE=paper (the default) or quick chooses the chapters' parameters;
+everything lands in _build/<profile>/.
+"""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import yaml
+from doit.tools import config_changed
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from malfl.artefacts import check_parameter, declared_parameters
+
+ROOT = Path(__file__).parent
+PROFILE = os.environ.get("PROFILE", "paper")
+PROFILES = ("paper", "quick")
+if PROFILE not in PROFILES:
+    sys.exit(f"PROFILE must be one of {', '.join(PROFILES)}, got {PROFILE!r}")
+BUILD = ROOT / "_build" / PROFILE
+NOTEBOOKS = BUILD / "notebooks"
+CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+SHOWN = ("malfl", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", "papermill")
+
+DOIT_CONFIG = {
+    "dep_file": str(BUILD / "doit.json"),
+    "backend": "json",
+    "default_tasks": ["site"],
+    "verbosity": 2,
+    "continue": True,
+}
+BUILD.mkdir(parents=True, exist_ok=True)
+
+# One BLAS thread: the same sums in the same order on any machine, and no more threads than cores.
+os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+# The debugger has nothing to say about frozen modules here.
+os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+
+
+def task_execute() -> Iterator[dict[str, Any]]:
+    """Execute a chapter, unless it was with the same code, parameters and versions."""
+    sources = [str(path) for path in sorted((ROOT / "malfl").rglob("*.py"))]
+    versions = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
+    for chapter in CHAPTERS:
+        parameters = profile_parameters(chapter)
+        executed = NOTEBOOKS / chapter.name
+        yield {
+            "name": chapter.stem,
+            "file_dep": [str(chapter), *sources],
+            "uptodate": [config_changed({"parameters": parameters, "versions": versions})],
+            "targets": [str(executed)],
+            "actions": [(execute, [chapter, executed, parameters])],
+        }
+
+
+def task_site() -> dict[str, Any]:
+    """Make the site of prose pages and executed chapters; a warning is an error."""
+    pages = [path for path in (ROOT / "book").rglob("*") if path.is_file()]
+    return {
+        "file_dep": [
+            str(ROOT / "_config.yml"),
+            str(ROOT / "_toc.yml"),
+            *(str(path) for path in pages if path.suffix != ".ipynb"),
+            *(str(NOTEBOOKS / chapter.name) for chapter in CHAPTERS),
+        ],
+        "targets": [str(BUILD / "html" / "index.html")],
+        "actions": [make_site],
+    }
+
+
+def profile_parameters(chapter: Path) -> dict[str, Any]:
+    """What a profile changes of a chapter's own parameters; refuse what it does not declare."""
+    file = ROOT / "book" / "profiles" / PROFILE / f"{chapter.stem}.yaml"
+    parameters: dict[str, Any] = yaml.safe_load(file.read_text()) if file.exists() else {}
+    declared = next(
+        (
+            declared_parameters(cell.source)
+            for cell in nbformat.read(chapter, as_version=4).cells
+            if "parameters" in cell.metadata.get("tags", [])
+        ),
+        {},
+    )
+    for name, value in parameters.items():
+        try:
+            check_parameter(name, value, declared)
+        except ValueError as error:
+            sys.exit(f"{file.relative_to(ROOT)}: {error}")
+    return parameters
+
+
+def execute(chapter: Path, executed: Path, parameters: dict[str, Any]) -> bool:
+    """Run a chapter in _build/<profile>, where its results land; report and keep a failure."""
+    follow_cells(chapter, len(nbformat.read(chapter, as_version=4).cells))
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    partial = executed.with_suffix(".partial.ipynb")
+    began = time.perf_counter()
+    try:
+        papermill.execute_notebook(
+            chapter, partial, parameters, cwd=BUILD, kernel_name="python3",
+            progress_bar=False, log_output=True,
+            # Kernels talk through files of this user rather than open ports.
+            config=Config({"KernelManager": {"transport": "ipc"}}),
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        failed = BUILD / "failed" / chapter.name
+        failed.parent.mkdir(exist_ok=True)
+        partial.replace(failed)
+        say(chapter, f"FAILED, see {failed.relative_to(ROOT)}\n{error}")
+        return False
+    except Exception:
+        partial.unlink(missing_ok=True)
+        say(chapter, f"FAILED\n{traceback.format_exc()}")
+        return False
+    seconds = time.perf_counter() - began
+    notebook = nbformat.read(partial, as_version=4)
+    add_provenance(notebook, parameters, seconds)
+    nbformat.write(notebook, partial)
+    partial.replace(executed)
+    say(chapter, f"done in {seconds:.1f} s")
+    return True
+
+
+def follow_cells(chapter: Path, cells: int) -> None:
+    """Print which cell runs, from papermill's log."""
+
+    class Cells(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = record.getMessage()
+            if message.startswith("Executing Cell "):
+                say(chapter, f"cell {message.split()[2].rstrip('-')} of {cells}")
+
+    logger = logging.getLogger("papermill")
+    logger.handlers, logger.propagate = [Cells()], False
+    logger.setLevel(logging.INFO)
+
+
+def say(chapter: Path, message: str) -> None:
+    """Print a line about a chapter at once."""
+    print(f"{chapter.stem}: {message}", flush=True)
+
+
+def add_provenance(
+    notebook: nbformat.NotebookNode, parameters: dict[str, Any], seconds: float
+) -> None:
+    """Replace papermill's records, which hold paths and times, by how the page was made."""
+    provenance = {
+        "profile": PROFILE,
+        "parameters": parameters,
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in SHOWN},
+        "processor": processor(),
+        "seconds": round(seconds, 1),
+    }
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected"
+    notebook.metadata["provenance"] = provenance
+    changed = json.dumps(parameters) if parameters else "the chapter's own"
+    versions = ", ".join(f"{name} {v}" for name, v in provenance["versions"].items())
+    lines = [
+        "````{admonition} How this page was made",
+        ":class: dropdown note",
+        f"- Profile: {PROFILE}; parameters: `{changed}`"
+        if parameters
+        else f"- Profile: {PROFILE}; parameters: {changed}",
+        f"- Versions: {versions}",
+        f"- Processor: {provenance['processor']}",
+        f"- Wall-clock: {seconds:.1f} s",
+        "````",
+    ]
+    notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(lines), id="provenance"))
+
+
+def processor() -> str:
+    """The processor's name."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def make_site() -> bool:
+    """Build from scratch beside the old site and swap, so that no page of an old build stays."""
+    print("site: builds", flush=True)
+    source, output = BUILD / "site-source", BUILD / "site-output"
+    for folder in (source, output):
+        shutil.rmtree(folder, ignore_errors=True)
+    source.mkdir()
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(
+        ROOT / "book", source / "book", ignore=shutil.ignore_patterns("profiles", ".*", "*.ipynb")
+    )
+    for chapter in CHAPTERS:
+        shutil.copy(NOTEBOOKS / chapter.name, source / "book")
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")), "build", str(source),
+        "--path-output", str(output), "--quiet", "--warningiserror", "--nitpick", "--keep-going",
+    ]  # fmt: skip
+    run = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if run.returncode:
+        print(run.stdout, "site: FAILED", flush=True)
+        return False
+    html = BUILD / "html"
+    shutil.rmtree(html, ignore_errors=True)
+    (output / "_build" / "html").replace(html)
+    for folder in (source, output):
+        shutil.rmtree(folder)
+    print(f"site: done, open {(html / 'index.html').relative_to(ROOT)}", flush=True)
+    return True

@@ -1,0 +1,109 @@
+"""Where a chapter takes its parameters from and leaves its tables and figures."""
+
+import ast
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "bool": (bool,),
+}
+
+
+class Results:
+    """A folder for what a chapter computes; every file appears whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        Made if it does not exist.
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.folder).close()
+        except OSError as error:
+            raise ValueError(
+                f"results must be a folder that can be written, '{folder}' is not: {error.strerror}"
+            ) from None
+
+    def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Write ``name``.csv with all digits and return the table."""
+        self._write(f"{name}.csv", lambda path: table.to_csv(path, index=False))
+        return table
+
+    def save_figure(self, name: str, figure: Figure) -> Figure:
+        """Write ``name``.png and ``name``.svg and return the figure, closed for pyplot."""
+        with plt.rc_context({"svg.hashsalt": name}):
+            save = partial(figure.savefig, bbox_inches="tight")
+            self._write(f"{name}.png", partial(save, format="png", metadata={"Software": None}))
+            self._write(f"{name}.svg", partial(save, format="svg", metadata={"Date": None}))
+        plt.close(figure)
+        return figure
+
+    def _write(self, name: str, write: Callable[[Path], object]) -> None:
+        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=f"-{name}")
+        os.close(handle)
+        path = Path(temporary)
+        try:
+            write(path)
+            path.chmod(0o644)
+            path.replace(self.folder / name)
+        except BaseException:
+            path.unlink()
+            raise
+
+
+def check_parameters(namespace: Mapping[str, object]) -> None:
+    """Refuse parameters that a chapter does not declare, or of another type than it declares.
+
+    Papermill itself only warns. Call it as ``check_parameters(globals())`` in the cell after the
+    parameters: the first cell that ran declares them, and a second one before this is papermill's.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a value has the wrong type.
+    """
+    cells = namespace["In"]
+    if not isinstance(cells, list):
+        raise TypeError("namespace must be the globals of a notebook")
+    declared, *given = [source for source in cells if source.strip()][:-1]
+    types = declared_parameters(declared)
+    for source in given:
+        for statement in ast.parse(source).body:
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                check_parameter(statement.targets[0].id, ast.literal_eval(statement.value), types)
+
+
+def check_parameter(name: str, value: object, types: Mapping[str, str]) -> None:
+    """Refuse one parameter unless ``types`` has its name and its type fits."""
+    if name not in types:
+        raise ValueError(f"unknown parameter {name!r}; this chapter takes {', '.join(types)}")
+    if type(value) not in TYPES[types[name]]:
+        raise ValueError(f"parameter {name} must be {types[name]}, got {value!r}")
+
+
+def declared_parameters(source: str) -> dict[str, str]:
+    """Names and annotated types of the parameters that a cell declares."""
+    return {
+        statement.target.id: ast.unparse(statement.annotation)
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+    }

@@ -1,0 +1,141 @@
+"""Refusals: each names the argument, the offending entry and what would be right."""
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer[Any]]
+
+ROUNDING = 1e-9  # how far probabilities may stray from summing to one
+
+
+def count(value: object, name: str, at_least: int = 1) -> int:
+    """Return ``value`` as an int; raise unless it is a whole number of at least ``at_least``."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+    if number < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, got {number}")
+    return number
+
+
+def index(value: object, name: str, size: int) -> int:
+    """Return ``value`` as an int; raise unless it lies in ``0..size-1``."""
+    number = count(value, name, at_least=0)
+    if number >= size:
+        raise ValueError(f"{name} must lie in 0..{size - 1}, got {number}")
+    return number
+
+
+def choice(value: str, name: str, allowed: Sequence[str]) -> str:
+    """Return ``value``; raise unless it is one of ``allowed``."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    return value
+
+
+def real(value: float, name: str) -> float:
+    """Return ``value`` as a finite float."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+    return number
+
+
+def positive(value: float, name: str) -> float:
+    """Return ``value`` as a float; raise unless it is finite and above zero."""
+    number = real(value, name)
+    if number <= 0:
+        raise ValueError(f"{name} must be greater than 0, got {number}")
+    return number
+
+
+def discount(value: float, name: str = "gamma") -> float:
+    """Return ``value`` as a float; raise unless it lies in [0, 1)."""
+    number = real(value, name)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must lie in [0, 1), got {number}")
+    return number
+
+
+def probability(value: float, name: str) -> float:
+    """Return ``value`` as a float; raise unless it lies in [0, 1]."""
+    number = real(value, name)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {number}")
+    return number
+
+
+def step_size(value: float, name: str = "beta") -> float:
+    """Return ``value`` as a float; raise unless it lies in (0, 1]."""
+    number = real(value, name)
+    if not 0 < number <= 1:
+        raise ValueError(f"{name} must lie in (0, 1], got {number}")
+    return number
+
+
+def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    """Index of the first true entry of ``mask``."""
+    return tuple(int(i) for i in np.argwhere(mask)[0])
+
+
+def numbers(values: npt.ArrayLike, name: str) -> FloatArray:
+    """Return ``values`` as a float array of its own; raise if it is not numeric."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of numbers: {error}") from None
+
+
+def finite(values: npt.ArrayLike, name: str) -> FloatArray:
+    """Return ``values`` as a float array of its own; raise if an entry is NaN or infinite."""
+    array = numbers(values, name)
+    bad = ~np.isfinite(array)
+    if bad.any():
+        where = first(bad)
+        raise ValueError(f"{name}{list(where)} is {array[where]}; every entry must be finite")
+    return array
+
+
+def counts(values: npt.ArrayLike, name: str) -> FloatArray:
+    """Return ``values`` as floats; raise if an entry is negative or fractional."""
+    array = finite(values, name)
+    bad = (array < 0) | (array != np.floor(array))
+    if bad.any():
+        where = first(bad)
+        raise ValueError(
+            f"{name}{list(where)} is {array[where]:g}; counts must be whole numbers, 0 or more"
+        )
+    return array
+
+
+def distributions(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> FloatArray:
+    """Return ``values`` as floats of ``shape`` whose last axis is a probability distribution."""
+    array = finite(values, name)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    if (array < 0).any():
+        where = first(array < 0)
+        raise ValueError(
+            f"{name}{list(where)} is {array[where]:g}; probabilities must be 0 or more"
+        )
+    sums = array.sum(axis=-1)
+    bad = np.atleast_1d(np.abs(sums - 1) > ROUNDING)
+    if bad.any():
+        where = first(bad) if sums.ndim else ()
+        raise ValueError(f"{name}{list(where)} sums to {sums[where]:.12g}; it must sum to 1")
+    return array
+
+
+def frozen(array: npt.NDArray[np.generic]) -> None:
+    """Make ``array`` read-only in place."""
+    array.setflags(write=False)

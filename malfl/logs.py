@@ -1,0 +1,93 @@
+"""What happened while agents learned, and what one of them may see of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from malfl import checks
+from malfl.checks import FloatArray, IntArray
+from malfl.games import Dynamics, MarkovGame, Policies
+from malfl.sampling import Trajectories
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What ``observer`` may use under Assumption 3.4 of MA-LfL.
+
+    Everyone's states and actions, its own policies and the rules of the game; never another
+    agent's policy or reward. Data and policies cover the iterations 0..n-1.
+    """
+
+    observer: int
+    dynamics: Dynamics
+    alpha: float  # entropy coefficient that the observer takes the others to have
+    counts: FloatArray  # (n, S, A), whole numbers
+    own_policies: FloatArray  # (n, S, A_observer)
+    trajectories: tuple[Trajectories, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.dynamics) is not Dynamics:
+            raise TypeError("dynamics must not carry rewards; pass game.without_rewards()")
+        observer = self.dynamics.check_agent(self.observer, "observer")
+        checks.positive(self.alpha, "alpha")
+        counts = checks.counts(self.counts, "counts")
+        states, joint = self.dynamics.n_states, self.dynamics.n_joint_actions
+        if counts.ndim != 3 or counts.shape[1:] != (states, joint) or len(counts) == 0:
+            raise ValueError(f"counts must have shape (n, {states}, {joint}), got {counts.shape}")
+        own = checks.distributions(
+            self.own_policies,
+            "own_policies",
+            (len(counts), states, self.dynamics.actions[observer]),
+        )
+        for name, array in (("counts", counts), ("own_policies", own)):
+            checks.frozen(array)
+            object.__setattr__(self, name, array)
+
+    @property
+    def iterations(self) -> int:
+        """Number n of policies seen at work; n - 1 improvements lie between them."""
+        return len(self.counts)
+
+    def own_counts(self, agent: int) -> FloatArray:
+        """How often ``agent`` took each of its own actions, shape (n, S, A_i)."""
+        own = self.dynamics.own_actions[self.dynamics.check_agent(agent)]
+        member = own[:, None] == np.arange(self.dynamics.actions[agent])[None, :]
+        return np.asarray(self.counts @ member)
+
+
+@dataclass(frozen=True, eq=False)
+class LearningLog:
+    """What happened, iteration by iteration, while agents learned over H improvements.
+
+    The last policies, pi_H, were reached but not played: there are H rounds of data, of
+    pi_0..pi_{H-1}.
+    """
+
+    game: MarkovGame
+    alpha: float
+    policies: Policies  # one (H + 1, S, A_i) array an agent: pi_0..pi_H
+    q: Policies  # one (H, S, A_i) array an agent: the values that pi_{h+1} was drawn from
+    counts: IntArray  # (H, S, A), steps of pi_h that took joint action a in state s
+    trajectories: tuple[Trajectories, ...] | None = None  # of pi_0..pi_{H-1}, if recorded
+
+    @property
+    def iterations(self) -> int:
+        """Number H of improvements."""
+        return len(self.counts)
+
+    def policies_at(self, h: int) -> Policies:
+        """The joint policy pi_h, one (S, A_i) array an agent."""
+        h = checks.index(h, "h", self.iterations + 1)
+        return tuple(policies[h] for policies in self.policies)
+
+    def observed_by(self, agent: int) -> Observation:
+        """What ``agent`` may use of this log (MA-LfL, Assumption 3.4)."""
+        agent = self.game.check_agent(agent)
+        return Observation(
+            observer=agent,
+            dynamics=self.game.without_rewards(),
+            alpha=self.alpha,
+            counts=self.counts.astype(np.float64),
+            own_policies=self.policies[agent][:-1],
+            trajectories=self.trajectories,
+        )

@@ -1,0 +1,274 @@
+"""The book's figures. Every function returns a Matplotlib figure and saves nothing."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+from malfl.checks import FloatArray
+from malfl.metrics import normalised
+
+AGENT_COLOURS = sns.color_palette("colorblind")
+MAP = "cividis"  # reads the same with and without colour vision
+
+
+def set_style() -> None:
+    """Set one look for all figures."""
+    sns.set_theme(style="whitegrid", context="notebook", palette="colorblind")
+    plt.rcParams.update(
+        {"figure.dpi": 110, "savefig.dpi": 150, "figure.constrained_layout.use": True}
+    )
+
+
+def game_board(size: int = 3, cells: tuple[int, int] = (1, 5)) -> Figure:
+    """The grid game and its distances: MA-LfL's Figure 2, redrawn.
+
+    Parameters
+    ----------
+    cells
+        Where agents 1 and 2 stand in the right panel.
+    """
+    figure, (rules, distances) = plt.subplots(1, 2, figsize=(9, 4.4))
+    goal = size * size - 1
+    for axes in (rules, distances):
+        _board(axes, size)
+        axes.add_patch(Rectangle((size - 1.5, size - 1.5), 1, 1, color="#dcecc9", zorder=0))
+        _write(axes, goal, size, "goal")
+    rules.add_patch(Rectangle((-0.5, -0.5), 1, 1, color="#e3e3ee", zorder=0))
+    _write(rules, 0, size, "start")
+    rules.add_patch(
+        FancyArrowPatch(
+            (size - 1, size - 1.35), (0.35, -0.1), arrowstyle="-|>", mutation_scale=18,
+            connectionstyle="arc3,rad=.35", linestyle="--", color="0.35", linewidth=1.5,
+        )
+    )  # fmt: skip
+    rules.text(size - 1.35, 0.1, "put back", color="0.3", fontsize=11, ha="center")
+    for agent in (0, 1):
+        _token(rules, 0, size, agent, shift=-0.22 + 0.44 * agent)
+        _token(distances, cells[agent], size, agent)
+    _manhattan_path(distances, cells[0], cells[1], size, "#8a4fbf", -0.06, "between the agents")
+    _manhattan_path(distances, cells[1], goal, size, "#2d7d46", 0.06, "agent 2 to the goal")
+    rules.set_title("Both start top left; the goal sends back")
+    distances.set_title("Distances that make up the rewards")
+    distances.legend(loc="lower left", fontsize=10)
+    return figure
+
+
+def reward_maps(
+    rewards: Mapping[str, npt.ArrayLike], size: int = 3, columns: int = 2, label: str = "reward"
+) -> Figure:
+    """State rewards of two agents as heat maps, agent 1's cell down, agent 2's across.
+
+    All maps share one colour scale.
+
+    Parameters
+    ----------
+    rewards
+        Title and reward, shape (S,) with ``S = size ** 4``; NaN entries are left blank.
+    """
+    cells = size * size
+    maps = {
+        title: np.asarray(r, dtype=np.float64).reshape(cells, cells) for title, r in rewards.items()
+    }
+    low = min(float(np.nanmin(m)) for m in maps.values())
+    high = max(float(np.nanmax(m)) for m in maps.values())
+    rows = -(-len(maps) // columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(4.3 * columns + 0.8, 3.9 * rows),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    for axes in grid.flat[len(maps) :]:
+        axes.set_visible(False)
+    for axes, (title, values) in zip(grid.flat, maps.items(), strict=False):
+        image = axes.imshow(values, cmap=MAP, vmin=low, vmax=high)
+        axes.set_title(title)
+        axes.set_xlabel("cell of agent 2")
+        axes.set_ylabel("cell of agent 1")
+        axes.set_xticks(range(cells))
+        axes.set_yticks(range(cells))
+        axes.grid(visible=False)
+        for border in np.arange(size, cells, size) - 0.5:
+            axes.axhline(border, color="white", linewidth=0.8)
+            axes.axvline(border, color="white", linewidth=0.8)
+        axes.label_outer()
+    figure.colorbar(image, ax=grid, label=label, shrink=0.8)
+    return figure
+
+
+def true_and_recovered(
+    true: npt.ArrayLike, recovered: Mapping[str, npt.ArrayLike], size: int = 3
+) -> Figure:
+    """True beside recovered rewards, each normalised to [0, 1]: MA-LfL's Figures 4 and 5."""
+    maps = {"true": normalised(true)} | {t: normalised(r) for t, r in recovered.items()}
+    return reward_maps(maps, size, columns=len(maps), label="normalised reward")
+
+
+def episode_strip(
+    states: npt.NDArray[np.integer], size: int = 3, steps: int = 12, columns: int = 6
+) -> Figure:
+    """The first steps of an episode of two agents, one small board a step.
+
+    Parameters
+    ----------
+    states
+        Joint states visited, shape (T,).
+    """
+    shown = [int(s) for s in states[:steps]]
+    rows = -(-len(shown) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(1.6 * columns, 1.8 * rows), squeeze=False)
+    for axes in grid.flat[len(shown) :]:
+        axes.set_visible(False)
+    for t, (axes, state) in enumerate(zip(grid.flat, shown, strict=False)):
+        _board(axes, size)
+        axes.add_patch(Rectangle((size - 1.5, size - 1.5), 1, 1, color="#dcecc9", zorder=0))
+        for agent, cell in enumerate(divmod(state, size * size)):
+            _token(axes, cell, size, agent, shift=-0.2 + 0.4 * agent, small=True)
+        axes.set_title(f"t = {t}", fontsize=10)
+    return figure
+
+
+def learned_against_exact(panels: Mapping[str, tuple[FloatArray, FloatArray]]) -> Figure:
+    """Soft Q values as learned (vertical) against the exact ones (horizontal), a panel each."""
+    figure, grid = plt.subplots(
+        1, len(panels), figsize=(4.4 * len(panels), 4.2), squeeze=False, sharex=True, sharey=True
+    )
+    for axes, (title, (exact, learned)) in zip(grid.flat, panels.items(), strict=True):
+        axes.scatter(exact.ravel(), learned.ravel(), s=9, alpha=0.6, linewidths=0)
+        low, high = float(exact.min()), float(exact.max())
+        axes.plot([low, high], [low, high], color="0.3", linewidth=1, linestyle="--")
+        axes.set_title(title)
+        axes.set_xlabel("exact soft Q")
+    grid[0, 0].set_ylabel("learned soft Q")
+    return figure
+
+
+def over_iterations(
+    table: pd.DataFrame, y: str, hue: str, label: str, col: str | None = None
+) -> Figure:
+    """Lines over the column ``iteration``: the mean over seeds and its 95 % interval."""
+    grid = sns.relplot(
+        table, x="iteration", y=y, hue=hue, style=hue, col=col, kind="line", markers=True,
+        dashes=False, errorbar=("ci", 95), n_boot=1000, seed=0, height=3.6, aspect=1.25,
+    )  # fmt: skip
+    grid.set_axis_labels("iteration", label)
+    if col is not None:
+        grid.set_titles("{col_name}")
+    sns.move_legend(grid, "center right")
+    return grid.figure
+
+
+def policy_strip(policies: Sequence[FloatArray], state: int, actions: Sequence[str]) -> Figure:
+    """Each agent's probabilities of its actions in one state, stacked over the iterations.
+
+    Parameters
+    ----------
+    policies
+        One (H + 1, S, A_i) array an agent.
+    """
+    figure, grid = plt.subplots(
+        1, len(policies), figsize=(4.6 * len(policies), 3.6), squeeze=False, sharey=True
+    )
+    for agent, (axes, history) in enumerate(zip(grid.flat, policies, strict=True)):
+        axes.stackplot(
+            np.arange(len(history)), history[:, state].T, labels=actions, colors=AGENT_COLOURS
+        )
+        axes.set_title(f"agent {agent + 1}")
+        axes.set_xlabel("iteration")
+        axes.set_xlim(0, len(history) - 1)
+        axes.set_ylim(0, 1)
+    grid[0, 0].set_ylabel("probability")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center")
+    return figure
+
+
+def table_intervals(table: pd.DataFrame, title: str) -> Figure:
+    """Means with 95 % intervals, the published value as a diamond with its printed spread.
+
+    Parameters
+    ----------
+    table
+        Columns as in table1.csv: ``metric, agent, estimator, mean, low, high, paper_mean,
+        paper_sd``; one game.
+    """
+    labels = list(dict.fromkeys(zip(table["metric"], table["agent"], strict=True)))
+    estimators = list(dict.fromkeys(table["estimator"]))
+    figure, axes = plt.subplots(figsize=(9, 4.6))
+    for k, estimator in enumerate(estimators):
+        rows = table[table["estimator"] == estimator]
+        place = np.array(
+            [labels.index(key) for key in zip(rows["metric"], rows["agent"], strict=True)]
+        )
+        x = place + (k + 1) / (len(estimators) + 1) * 0.8 - 0.3
+        error = np.abs(rows[["low", "high"]].to_numpy() - rows[["mean"]].to_numpy()).T
+        axes.errorbar(x, rows["mean"], _bars(error), fmt="o", capsize=3, label=estimator)
+    paper = table.drop_duplicates(["metric", "agent"])
+    axes.errorbar(
+        np.arange(len(paper)) - 0.3, paper["paper_mean"], paper["paper_sd"], fmt="D",
+        color="0.25", capsize=3, label="the paper, as printed",
+    )  # fmt: skip
+    axes.set_xticks(range(len(labels)), [f"{metric} {agent}" for metric, agent in labels])
+    axes.set_ylabel("correlation with the true reward")
+    axes.set_title(title)
+    axes.set_ylim(top=1.03)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
+def _bars(error: FloatArray) -> FloatArray | None:
+    """Lengths of error bars, or none where one seed gives no interval."""
+    return error if np.isfinite(error).all() else None
+
+
+def _board(axes: Axes, size: int) -> None:
+    axes.set_aspect("equal")
+    axes.set_xlim(-0.5, size - 0.5)
+    axes.set_ylim(size - 0.5, -0.5)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for line in np.arange(size + 1) - 0.5:
+        axes.axhline(line, color="0.75", linewidth=1)
+        axes.axvline(line, color="0.75", linewidth=1)
+
+
+def _write(axes: Axes, cell: int, size: int, text: str) -> None:
+    row, column = divmod(cell, size)
+    axes.text(column, row + 0.4, text, ha="center", va="center", color="0.3", fontsize=11)
+
+
+def _token(
+    axes: Axes, cell: int, size: int, agent: int, shift: float = 0.0, small: bool = False
+) -> None:
+    row, column = divmod(cell, size)
+    axes.plot(
+        column + shift, row, "os"[agent], markersize=8 if small else 24,
+        color=AGENT_COLOURS[agent], zorder=3,
+    )  # fmt: skip
+    if not small:
+        axes.text(
+            column + shift, row, str(agent + 1), color="white", ha="center", va="center",
+            fontsize=13, fontweight="bold", zorder=4,
+        )  # fmt: skip
+
+
+def _manhattan_path(
+    axes: Axes, here: int, there: int, size: int, colour: str, shift: float, label: str
+) -> None:
+    (row, column), (last_row, last_column) = divmod(here, size), divmod(there, size)
+    corners = [(column, row), (last_column, row), (last_column, last_row)]
+    for k, (a, b) in enumerate(pairwise(corners)):
+        axes.plot(
+            [a[0] + shift, b[0] + shift], [a[1] + shift, b[1] + shift], color=colour,
+            linewidth=3, solid_capstyle="round", zorder=2, label=label if k == 0 else None,
+        )  # fmt: skip

@@ -1,0 +1,72 @@
+"""Every number printed in MA-LfL's Tables 1 to 3, with its place. Ours are never kept here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Published:
+    """A printed number; ``spread`` is what follows the plus-minus sign, if anything does."""
+
+    place: str
+    value: float
+    spread: float | None = None
+
+
+def _table_1(metric: str, hom: tuple[float, float], het: tuple[float, float]) -> list[Published]:
+    place = f"MA-LfL, Table 1, {metric}"
+    return [Published(f"{place}, M_{game}", *cell) for game, cell in (("hom", hom), ("het", het))]
+
+
+_ROWS = {
+    ("PCC", "1"): _table_1("PCC #1", (0.48, 0.06), (0.45, 0.04)),
+    ("PCC", "2"): _table_1("PCC #2", (0.59, 0.02), (0.42, 0.02)),
+    ("PCC", "mean"): _table_1("P-hat", (0.54, 0.03), (0.44, 0.01)),
+    ("SCC", "1"): _table_1("SCC #1", (0.44, 0.14), (0.51, 0.02)),
+    ("SCC", "2"): _table_1("SCC #2", (0.60, 0.04), (0.43, 0.03)),
+    ("SCC", "mean"): _table_1("S-hat", (0.52, 0.06), (0.47, 0.01)),
+}
+
+TABLE_1: dict[tuple[str, str, str], Published] = {
+    (game, metric, agent): cell
+    for (metric, agent), cells in _ROWS.items()
+    for game, cell in zip(("hom", "het"), cells, strict=True)
+}
+"""By (game, metric, agent): game "hom" or "het", metric "PCC" or "SCC", agent "1", "2" or "mean".
+
+The caption calls the spreads variances over random seeds.
+"""
+
+TABLE_2: dict[tuple[str, str, str], Published] = {
+    (estimated, truth, metric): Published(
+        f"MA-LfL, Table 2, estimated {estimated}, true {truth}, {metric}", value
+    )
+    for (estimated, truth, metric), value in {
+        ("disjoint", "disjoint", "PCC"): 0.55,
+        ("disjoint", "disjoint", "SCC"): 0.57,
+        ("disjoint", "joint", "PCC"): 0.4,
+        ("disjoint", "joint", "SCC"): 0.37,
+        ("joint", "disjoint", "PCC"): 0.32,
+        ("joint", "disjoint", "SCC"): 0.33,
+        ("joint", "joint", "PCC"): 0.47,
+        ("joint", "joint", "SCC"): 0.51,
+    }.items()
+}
+"""By (estimated reward, true reward, metric): Manhattan "disjoint" or "joint", "PCC" or "SCC"."""
+
+TABLE_3: dict[str, Published] = {
+    name: Published(f"MA-LfL, Table 3, {name}", value)
+    for name, value in {
+        "Alpha": 3,
+        "Beta": 0.1,
+        "Gamma": 0.9,
+        "Episode Length": 1000,
+        "Iteration #": 10,
+        "Episode #": 3000,
+        "Entropy Coefficient": 0.3,
+        "Adam Learning Rate": 0.1,
+        "Adam Epoch #": 10,
+        "Reward Adam Epoch #": 1000,
+        "Reward Adam Learning Rate": 0.01,
+    }.items()
+}
+"""By the name that the table prints."""

@@ -1,0 +1,32 @@
+"""How far a recovered reward can be trusted."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+RewardClass = Literal["state", "state-action", "joint-action"]
+REWARD_CLASSES: tuple[RewardClass, ...] = ("state", "state-action", "joint-action")
+
+
+@dataclass(frozen=True)
+class Determination:
+    """How well a linear system determines its unknown reward, shapings projected out."""
+
+    unknowns: int  # entries of the reward that some equation touches
+    rank: int  # directions of the reward that the equations fix
+    smallest_singular_value: float  # of those directions; noise grows by its inverse
+    largest_singular_value: float
+
+    @property
+    def free(self) -> int:
+        """Directions that nothing determines, the constant included."""
+        return self.unknowns - self.rank
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Where the fit stopped."""
+
+    steps: int
+    loss: float  # weighted sum of squared residuals
+    gradient: float  # norm of its gradient, relative to the norm at the start
+    converged: bool

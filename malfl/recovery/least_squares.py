@@ -1,0 +1,65 @@
+"""The consistency of all improvements solved exactly, the shapings projected out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.linalg import lstsq, qr, svdvals
+
+from malfl.checks import FloatArray, IntArray
+from malfl.recovery.consistency import ConsistencySystem, Fit, finish
+from malfl.recovery.diagnostics import Determination
+
+RANK_TOLERANCE = 1e-10  # relative; exact zeros come out near 1e-15, true values above 1e-6
+
+
+def least_squares(system: ConsistencySystem) -> Fit:
+    """Minimise Eq. 12 exactly; among all minima, take the reward of least norm."""
+    matrix, targets = _without_shapings(system)
+    reward = np.asarray(lstsq(matrix, targets, cond=RANK_TOLERANCE)[0])
+    shapings = np.zeros(system.shaping.shape[1])
+    for h, rows in _improvements(system):
+        block = slice(h * system.states, (h + 1) * system.states)
+        scale = np.sqrt(system.weights[rows])
+        left = system.targets[rows] - system.reward[rows] @ reward
+        shaping = system.shaping[rows][:, block].toarray()
+        shapings[block] = lstsq(shaping * scale[:, None], left * scale, cond=RANK_TOLERANCE)[0]
+    return finish(system, reward, shapings, steps=1)
+
+
+def determination(system: ConsistencySystem) -> Determination:
+    """How many directions of the reward the equations fix, and how firmly."""
+    matrix, _ = _without_shapings(system)
+    values = svdvals(matrix)
+    fixed = values[values > RANK_TOLERANCE * max(values.max(initial=0.0), 1e-300)]
+    return Determination(
+        unknowns=int(system.touched.sum()),
+        rank=len(fixed),
+        smallest_singular_value=float(fixed.min(initial=np.inf)),
+        largest_singular_value=float(fixed.max(initial=0.0)),
+    )
+
+
+def _improvements(system: ConsistencySystem) -> Iterator[tuple[int, IntArray]]:
+    for h in np.unique(system.improvement):
+        yield int(h), np.flatnonzero(system.improvement == h)
+
+
+def _without_shapings(system: ConsistencySystem) -> tuple[FloatArray, FloatArray]:
+    """Weighted equations for the reward alone: what no shaping g_h can explain."""
+    matrices = [np.zeros((0, system.reward.shape[1]))]
+    targets = [np.zeros(0)]
+    for h, rows in _improvements(system):
+        scale = np.sqrt(system.weights[rows])[:, None]
+        block = slice(h * system.states, (h + 1) * system.states)
+        basis = _column_space(system.shaping[rows][:, block].toarray() * scale)
+        both = np.column_stack([system.reward[rows].toarray(), system.targets[rows]]) * scale
+        both -= basis @ (basis.T @ both)
+        matrices.append(both[:, :-1])
+        targets.append(both[:, -1])
+    return np.vstack(matrices), np.concatenate(targets)
+
+
+def _column_space(matrix: FloatArray) -> FloatArray:
+    basis, triangle, _ = qr(matrix, mode="economic", pivoting=True)
+    size = np.abs(np.diag(triangle))
+    return np.asarray(basis[:, : int((size > RANK_TOLERANCE * size.max(initial=0.0)).sum())])

@@ -1,0 +1,59 @@
+"""What one improvement says about a reward (MA-LfL, Theorem 5.1)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from malfl import checks
+from malfl.checks import FloatArray
+from malfl.games import Dynamics
+from malfl.soft import expectation_over_opponents
+
+
+def improvement_targets(
+    dynamics: Dynamics, policies: Sequence[FloatArray], agent: int, alpha: float
+) -> FloatArray:
+    """Y_h(s, a^i) of Eq. 11 for h = 1..H, the right-hand side of Eq. 7.
+
+    Y_h = alpha ln pi_h^i + alpha gamma E[KL(pi_{h-1}^i(.|s') || pi_h^i(.|s'))] with s' reached
+    under the opponents' policies *before* the improvement, pi_{h-1}^-i.
+
+    Parameters
+    ----------
+    policies
+        pi_0..pi_H of every agent, one (H + 1, S, A_i) array each. Rows may be NaN where a policy
+        is unknown.
+    agent
+        The agent i whose improvements are read.
+    alpha
+        Its entropy coefficient, greater than 0.
+
+    Returns
+    -------
+    ndarray
+        Shape (H, S, A_i); NaN where an unknown policy is needed.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two policies are given, or one of the agent's has a zero.
+    """
+    agent, alpha = dynamics.check_agent(agent), checks.positive(alpha, "alpha")
+    own = policies[agent]
+    if len(own) < 2:
+        raise ValueError(f"policies must show at least one improvement, got {len(own)} iteration")
+    if (own <= 0).any():
+        where = checks.first(own <= 0)
+        raise ValueError(
+            f"policies[{agent}]{list(where)} is {own[where]:g}, and its logarithm is needed; "
+            "every probability must be greater than 0 (smoothed estimates are)"
+        )
+    logs = np.log(own)
+    targets = np.empty((len(own) - 1, *own.shape[1:]))
+    for h in range(1, len(own)):
+        before = [policy[h - 1] for policy in policies]
+        divergence = (own[h - 1] * (logs[h - 1] - logs[h])).sum(axis=-1)
+        reach = expectation_over_opponents(dynamics, before, agent) @ dynamics.transitions
+        expected = (reach @ divergence).reshape(own.shape[1:])
+        targets[h - 1] = alpha * logs[h] + alpha * dynamics.gamma * expected
+    return targets

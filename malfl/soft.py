@@ -1,0 +1,216 @@
+"""Exact soft evaluation, improvement and optimum, and the process one agent faces.
+
+"Soft" values count the entropy of an agent's own policy as reward, weighted by alpha
+(MA-LfL, Eq. 1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import solve
+from scipy.sparse import csr_array, eye_array
+from scipy.sparse.linalg import spsolve
+from scipy.special import entr, log_softmax, logsumexp
+
+from malfl import checks
+from malfl.checks import FloatArray
+from malfl.games import Dynamics, MarkovGame, Policies
+
+DENSE_STATES = 2000  # below this a dense solve is the faster one
+
+
+def entropy(policy: FloatArray) -> FloatArray:
+    """Shannon entropy in nats over the last axis, with 0 ln 0 = 0."""
+    return np.asarray(entr(policy).sum(axis=-1))
+
+
+def improve(q: npt.ArrayLike, alpha: float) -> FloatArray:
+    """Soft policy improvement (MA-LfL, Eq. 4 and 6): softmax of ``q / alpha``.
+
+    Parameters
+    ----------
+    q
+        Soft Q values, shape (..., A_i).
+    alpha
+        Entropy coefficient, greater than 0.
+    """
+    return np.asarray(
+        np.exp(log_softmax(checks.finite(q, "q") / checks.positive(alpha, "alpha"), axis=-1))
+    )
+
+
+def joint_probabilities(dynamics: Dynamics, policies: Sequence[FloatArray]) -> FloatArray:
+    """pi(a|s), the product of the agents' policies (Definition 3.2), shape (S, A)."""
+    product = np.ones((dynamics.n_states, dynamics.n_joint_actions))
+    for policy, own in zip(policies, dynamics.own_actions, strict=True):
+        product *= policy[:, own]
+    return product
+
+
+def expectation_over_opponents(
+    dynamics: Dynamics, policies: Sequence[FloatArray], agent: int
+) -> csr_array:
+    """E over a^-i ~ pi^-i as a matrix from (s, a) to (s, a^i), shape (S * A_i, S * A).
+
+    The agent's own policy is not used. Rows are NaN where an opponent's policy is.
+    """
+    states, joint, own = dynamics.n_states, dynamics.n_joint_actions, dynamics.actions[agent]
+    weights = np.ones((states, joint))
+    for j, policy in enumerate(policies):
+        if j != agent:
+            weights *= policy[:, dynamics.own_actions[j]]
+    rows = np.arange(states)[:, None] * own + dynamics.own_actions[agent][None, :]
+    matrix = csr_array(
+        (weights.ravel(), (rows.ravel(), np.arange(states * joint))),
+        shape=(states * own, states * joint),
+    )
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def induced_mdp(game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int) -> MarkovGame:
+    """The decision process that ``agent`` faces while the others keep to their policies.
+
+    Definition 4.3 of MA-LfL, with the sum over a^-i and the condition on s that it leaves out.
+
+    Parameters
+    ----------
+    policies
+        A joint policy, one (S, A_i) array an agent; ``policies[agent]`` is not used.
+
+    Returns
+    -------
+    MarkovGame
+        A game of one agent.
+    """
+    agent = game.check_agent(agent)
+    expect = expectation_over_opponents(game, game.check_policies(policies), agent)
+    reward = expect @ game.joint_reward(agent).ravel()
+    return MarkovGame(
+        actions=(game.actions[agent],),
+        transitions=expect @ game.transitions,
+        rewards=[reward.reshape(game.n_states, -1)],
+        start=game.start,
+        gamma=game.gamma,
+    )
+
+
+def soft_value(
+    game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int, alpha: float
+) -> FloatArray:
+    """V(s) = E_pi[Q(s, a)] + alpha H(pi^i(.|s)), shape (S,): what Eq. 1 is from state s on."""
+    agent, alpha = game.check_agent(agent), checks.positive(alpha, "alpha")
+    joint_policy = game.check_policies(policies)
+    probabilities = joint_probabilities(game, joint_policy)
+    states, joint = probabilities.shape
+    average = csr_array(
+        (probabilities.ravel(), np.arange(states * joint), np.arange(states + 1) * joint),
+        shape=(states, states * joint),
+    )
+    reward = (probabilities * game.joint_reward(agent)).sum(axis=1)
+    return _discounted_sum(
+        csr_array(average @ game.transitions),
+        reward + alpha * entropy(joint_policy[agent]),
+        game.gamma,
+    )
+
+
+def soft_q(
+    game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int, alpha: float
+) -> FloatArray:
+    """Soft Q over joint actions (Eq. 2 and 3), shape (S, A).
+
+    Parameters
+    ----------
+    policies
+        A joint policy, one (S, A_i) array an agent.
+    alpha
+        Entropy coefficient, greater than 0.
+    """
+    value = soft_value(game, policies, agent, alpha)
+    future = (game.transitions @ value).reshape(game.n_states, -1)
+    return np.asarray(game.joint_reward(agent) + game.gamma * future)
+
+
+def marginal_soft_q(
+    game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int, alpha: float
+) -> FloatArray:
+    """Soft Q over the agent's own actions (Eq. 5): E over a^-i ~ pi^-i of `soft_q`, (S, A_i)."""
+    q = soft_q(game, policies, agent, alpha)
+    expect = expectation_over_opponents(game, game.check_policies(policies), agent)
+    return np.asarray((expect @ q.ravel()).reshape(game.n_states, -1))
+
+
+def soft_return(
+    game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int, alpha: float
+) -> float:
+    """The entropy-regularised objective J_soft of Eq. 1, from the start distribution."""
+    return float(game.start @ soft_value(game, policies, agent, alpha))
+
+
+def improve_all(
+    game: MarkovGame, policies: Sequence[npt.ArrayLike], alpha: float
+) -> tuple[Policies, Policies]:
+    """Exact soft Q of every agent, and their simultaneous improvements (Assumption 4.5).
+
+    Returns
+    -------
+    (q, policies)
+        Each one (S, A_i) array an agent.
+    """
+    q = tuple(marginal_soft_q(game, policies, i, alpha) for i in range(game.n_agents))
+    return q, tuple(improve(values, alpha) for values in q)
+
+
+@dataclass(frozen=True, eq=False)
+class SoftOptimum:
+    """The best that one agent can do: soft values, policy, and how far from a fixed point."""
+
+    policy: FloatArray  # (S, A)
+    q: FloatArray  # (S, A)
+    value: FloatArray  # (S,)
+    residual: float  # largest change of the value by one more soft Bellman backup
+
+
+def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> SoftOptimum:
+    """Optimal soft policy of a game of one agent, by exact soft policy iteration.
+
+    For the best response of an agent among others, pass its `induced_mdp`.
+
+    Parameters
+    ----------
+    alpha
+        Entropy coefficient, greater than 0.
+    tolerance
+        Largest residual of the soft Bellman equation, relative to the largest value.
+
+    Raises
+    ------
+    ValueError
+        If the game has more than one agent.
+    RuntimeError
+        If the tolerance is not met within 1000 improvements.
+    """
+    if mdp.n_agents != 1:
+        raise ValueError(f"mdp must have one agent, got {mdp.n_agents}; see induced_mdp")
+    policies = mdp.uniform_policies()
+    for _ in range(1000):
+        q = soft_q(mdp, policies, 0, alpha)
+        policies = (improve(q, alpha),)
+        value = soft_value(mdp, policies, 0, alpha)
+        q = soft_q(mdp, policies, 0, alpha)
+        residual = float(np.abs(alpha * logsumexp(q / alpha, axis=1) - value).max())
+        if residual <= tolerance * max(1.0, float(np.abs(value).max())):
+            return SoftOptimum(policies[0], q, value, residual)
+    raise RuntimeError(f"soft policy iteration stopped at residual {residual:.3g}")
+
+
+def _discounted_sum(transitions: csr_array, reward: FloatArray, gamma: float) -> FloatArray:
+    """Solve (I - gamma P) v = r."""
+    states = len(reward)
+    matrix = eye_array(states, format="csc") - gamma * transitions
+    if states <= DENSE_STATES:
+        return np.asarray(solve(matrix.toarray(), reward))
+    return np.asarray(spsolve(matrix.tocsc(), reward))
