@@ -108,17 +108,17 @@ def execute(chapter: Path, executed: Path, parameters: dict[str, Any]) -> bool:
     follow_cells(chapter, len(nbformat.read(chapter, as_version=4).cells))
     executed.parent.mkdir(parents=True, exist_ok=True)
     partial = executed.with_suffix(".partial.ipynb")
+    failed = BUILD / "failed" / chapter.name
+    failed.parent.mkdir(exist_ok=True)
+    failed.unlink(missing_ok=True)
     began = time.perf_counter()
     try:
         papermill.execute_notebook(
             chapter, partial, parameters, cwd=BUILD, kernel_name="python3",
             progress_bar=False, log_output=True,
-            # Kernels talk through files of this user rather than open ports.
-            config=Config({"KernelManager": {"transport": "ipc"}}),
+            config=Config({"KernelManager": {"transport_encryption": "auto"}}),
         )  # fmt: skip
     except PapermillExecutionError as error:
-        failed = BUILD / "failed" / chapter.name
-        failed.parent.mkdir(exist_ok=True)
         partial.replace(failed)
         say(chapter, f"FAILED, see {failed.relative_to(ROOT)}\n{error}")
         return False
@@ -128,11 +128,25 @@ def execute(chapter: Path, executed: Path, parameters: dict[str, Any]) -> bool:
         return False
     seconds = time.perf_counter() - began
     notebook = nbformat.read(partial, as_version=4)
+    if warned := warnings_in(notebook):
+        partial.replace(failed)
+        say(chapter, f"FAILED, it warns, see {failed.relative_to(ROOT)}\n{warned}")
+        return False
     add_provenance(notebook, parameters, seconds)
     nbformat.write(notebook, partial)
     partial.replace(executed)
     say(chapter, f"done in {seconds:.1f} s")
     return True
+
+
+def warnings_in(notebook: nbformat.NotebookNode) -> str:
+    """Whatever the cells wrote to their error stream."""
+    return "".join(
+        output.text
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.get("name") == "stderr"
+    )
 
 
 def follow_cells(chapter: Path, cells: int) -> None:
@@ -158,7 +172,7 @@ def add_provenance(
     notebook: nbformat.NotebookNode, parameters: dict[str, Any], seconds: float
 ) -> None:
     """Replace papermill's records, which hold paths and times, by how the page was made."""
-    provenance = {
+    provenance: dict[str, Any] = {
         "profile": PROFILE,
         "parameters": parameters,
         "versions": {"python": platform.python_version()}

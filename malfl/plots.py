@@ -153,18 +153,22 @@ def learned_against_exact(panels: Mapping[str, tuple[FloatArray, FloatArray]]) -
     return figure
 
 
-def over_iterations(
-    table: pd.DataFrame, y: str, hue: str, label: str, col: str | None = None
-) -> Figure:
-    """Lines over the column ``iteration``: the mean over seeds and its 95 % interval."""
-    grid = sns.relplot(
-        table, x="iteration", y=y, hue=hue, style=hue, col=col, kind="line", markers=True,
-        dashes=False, errorbar=("ci", 95), n_boot=1000, seed=0, height=3.6, aspect=1.25,
-    )  # fmt: skip
-    grid.set_axis_labels("iteration", label)
-    if col is not None:
+def over_iterations(table: pd.DataFrame, y: str, hue: str, col: str, log: bool = False) -> Figure:
+    """Lines over the column ``iteration``, a panel for each ``col``.
+
+    Each line is the mean over the rows that share all else (the seeds), with its 95 % interval.
+    """
+    with plt.rc_context({"figure.constrained_layout.use": False}):  # seaborn lays grids out itself
+        grid = sns.relplot(
+            table, x="iteration", y=y, hue=hue, style=hue, col=col, kind="line", markers=True,
+            dashes=False, errorbar=("ci", 95), seed=0, height=3.6, aspect=1.25,
+        )  # fmt: skip
         grid.set_titles("{col_name}")
-    sns.move_legend(grid, "center right")
+        for axes in grid.axes.flat:
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        if log:
+            grid.set(yscale="log")
+        sns.move_legend(grid, "upper center", bbox_to_anchor=(0.5, 0), ncols=2, title=None)
     return grid.figure
 
 

@@ -12,18 +12,26 @@ from malfl.metrics import correlation, interval
 from malfl.published import TABLE_1
 from malfl.recovery import recover
 
-TABLE_1_ESTIMATORS: dict[str, dict[str, Any]] = {
-    "Adam, R(s, a)": {"method": "adam", "reward_class": "joint-action"},
-    "Adam, R(s, a_i)": {"method": "adam", "reward_class": "state-action"},
-    "Adam, R(s)": {"method": "adam", "reward_class": "state"},
-    "least squares, R(s)": {"method": "least_squares", "reward_class": "state"},
-    "weighted least squares, R(s)": {
-        "method": "least_squares",
-        "reward_class": "state",
-        "weighting": "visits",
-    },
-}
-"""Ways to solve Eq. 12 with the operator of Theorem 5.1; the first is the paper's setting."""
+
+def table_1_estimators(steps: int = 1000, rate: float = 0.01) -> dict[str, dict[str, Any]]:
+    """Ways to solve Eq. 12 with the operator of Theorem 5.1, as options of `malfl.recover`.
+
+    The first is the paper's setting.
+
+    Parameters
+    ----------
+    steps, rate
+        Of Adam; Table 3 by default.
+    """
+    adam = {"method": "adam", "steps": steps, "rate": rate}
+    exact = {"method": "least_squares", "reward_class": "state"}
+    return {
+        "Adam, R(s, a)": adam | {"reward_class": "joint-action"},
+        "Adam, R(s, a_i)": adam | {"reward_class": "state-action"},
+        "Adam, R(s)": adam | {"reward_class": "state"},
+        "LS, R(s)": exact,
+        "weighted LS, R(s)": exact | {"weighting": "visits"},
+    }
 
 
 def score_log(
@@ -84,3 +92,18 @@ def table_1(scores: pd.DataFrame) -> pd.DataFrame:
             rows.append((game, agent, metric, estimator, *ours, paper.value, paper.spread))
     columns = "game agent metric estimator mean sd low high seeds paper_mean paper_sd"
     return pd.DataFrame(rows, columns=columns.split())
+
+
+def table_1_for_print(table: pd.DataFrame, game: str) -> pd.DataFrame:
+    """One game of `table_1`, an estimator a row: mean and half-width of the interval."""
+    rows = table[table["game"] == game]
+    columns = rows["metric"] + " " + rows["agent"]
+    half = (rows["high"] - rows["low"]) / 2
+    ours = rows["mean"].map("{:.3f}".format) + half.map(" ± {:.3f}".format)
+    printed = rows["paper_mean"].map("{:.2f}".format) + rows["paper_sd"].map(" ± {:.2f}".format)
+    cells = pd.DataFrame({"estimator": rows["estimator"], "column": columns, "cell": ours})
+    paper = cells.assign(estimator="the paper", cell=printed).drop_duplicates()
+    wide = pd.concat([paper, cells]).pivot_table(
+        "cell", "estimator", "column", aggfunc="first", sort=False
+    )
+    return wide.rename_axis(columns=None)

@@ -129,9 +129,7 @@ def soft_q(
     alpha
         Entropy coefficient, greater than 0.
     """
-    value = soft_value(game, policies, agent, alpha)
-    future = (game.transitions @ value).reshape(game.n_states, -1)
-    return np.asarray(game.joint_reward(agent) + game.gamma * future)
+    return _backup(game, agent, soft_value(game, policies, agent, alpha))
 
 
 def marginal_soft_q(
@@ -197,14 +195,19 @@ def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> Sof
         raise ValueError(f"mdp must have one agent, got {mdp.n_agents}; see induced_mdp")
     policies = mdp.uniform_policies()
     for _ in range(1000):
-        q = soft_q(mdp, policies, 0, alpha)
-        policies = (improve(q, alpha),)
         value = soft_value(mdp, policies, 0, alpha)
-        q = soft_q(mdp, policies, 0, alpha)
+        q = _backup(mdp, 0, value)
+        policies = (improve(q, alpha),)
         residual = float(np.abs(alpha * logsumexp(q / alpha, axis=1) - value).max())
         if residual <= tolerance * max(1.0, float(np.abs(value).max())):
             return SoftOptimum(policies[0], q, value, residual)
     raise RuntimeError(f"soft policy iteration stopped at residual {residual:.3g}")
+
+
+def _backup(game: MarkovGame, agent: int, value: FloatArray) -> FloatArray:
+    """R(s, a) + gamma E[V(s')], shape (S, A)."""
+    future = (game.transitions @ value).reshape(game.n_states, -1)
+    return np.asarray(game.joint_reward(agent) + game.gamma * future)
 
 
 def _discounted_sum(transitions: csr_array, reward: FloatArray, gamma: float) -> FloatArray:

@@ -1,0 +1,169 @@
+import warnings
+
+import numpy as np
+import pytest
+from conftest import random_game
+
+import malfl
+from malfl.learners.ma_spi import iterate_exactly
+from malfl.recovery import recover_from_policies
+
+
+@pytest.mark.parametrize("kind", ["hom", "het"])
+@pytest.mark.parametrize("agent", [0, 1])
+@pytest.mark.parametrize("improvements", [2, 9])
+def test_state_rewards_come_back_from_exact_policies(kind, agent, improvements):
+    game = malfl.gridworlds.ma_lfl(kind)
+    policies = iterate_exactly(game, iterations=improvements)
+    found = recover_from_policies(game, policies, of=agent, alpha=3.0)
+    score = malfl.correlation(found, game.rewards[agent])
+    assert score.pearson >= 0.9999
+    assert score.spearman >= 0.9999
+    assert score.states == 81
+    true = game.rewards[agent]
+    np.testing.assert_allclose(found.values, true - true.mean(), atol=1e-9)
+    assert found.determination.rank == 80
+    assert found.convergence.converged
+
+
+@pytest.mark.parametrize(
+    ("reward_class", "improvements", "free"),
+    [
+        ("state", 1, 9),
+        ("state", 2, 1),
+        ("state-action", 1, 81),
+        ("state-action", 2, 9),
+        ("state-action", 5, 9),
+        ("joint-action", 1, 1701),
+        ("joint-action", 2, 1405),
+        ("joint-action", 4, 870),
+    ],
+)
+def test_what_improvements_leave_open(hom, reward_class, improvements, free):
+    policies = iterate_exactly(hom, iterations=improvements)
+    found = recover_from_policies(hom, policies, of=0, alpha=3.0, reward_class=reward_class)
+    assert found.determination.free == free
+    assert found.values.size == found.determination.unknowns
+
+
+def test_one_improvement_leaves_functions_of_the_opponents_position(hom):
+    policies = iterate_exactly(hom, iterations=1)
+    found = recover_from_policies(hom, policies, of=0, alpha=3.0)
+    error = (found.values - hom.rewards[0]).reshape(9, 9)
+    np.testing.assert_allclose(error, np.tile(error[0], (9, 1)), atol=1e-9)
+    assert np.ptp(error[0]) > 0.1
+
+
+def test_richer_rewards_explain_the_improvements_as_well(game):
+    policies = iterate_exactly(game, alpha=0.7, iterations=3)
+    agent = game.n_agents - 1
+    for reward_class in ("state-action", "joint-action"):
+        found = recover_from_policies(
+            game, policies, of=agent, alpha=0.7, reward_class=reward_class
+        )
+        if reward_class == "joint-action" or game.rewards[0].ndim == 1:
+            assert found.convergence.loss < 1e-18
+        assert found.shapings.shape == (3, game.n_states)
+
+
+def test_the_papers_setting_at_full_scale_lies_where_the_right_operator_puts_it(hom):
+    log = malfl.learn(hom, seed=0)
+    for agent in (0, 1):
+        found = malfl.recover(
+            log.observed_by(1 - agent), of=agent, method="adam", reward_class="joint-action"
+        )
+        assert found.values.shape == (81, 25)
+        assert 0.65 <= malfl.correlation(found, hom.rewards[agent]).pearson <= 0.90
+        assert not found.convergence.converged
+
+
+def test_exact_learners_seen_at_work_are_read_well(hom):
+    log = malfl.learn(hom, evaluation="exact", seed=0)
+    found = malfl.recover(log.observed_by(1), of=0, weighting="visits")
+    assert malfl.correlation(found, hom.rewards[0]).pearson > 0.97
+
+
+def test_options_reach_the_fit(hom_log):
+    seen = hom_log.observed_by(1)
+    short = malfl.recover(seen, of=0, method="adam", steps=1, rate=0.5)
+    assert short.convergence.steps == 1
+    np.testing.assert_allclose(np.abs(short.values), 0.5, atol=1e-6)
+    uniform, visits = (malfl.recover(seen, of=0, weighting=w) for w in ("uniform", "visits"))
+    assert np.abs(uniform.values - visits.values).max() > 1e-3
+    np.testing.assert_array_equal(
+        visits.system.weights, seen.own_counts(0)[1:].ravel()[seen.own_counts(0)[1:].ravel() > 0]
+    )
+    weaker = malfl.estimate_policies(seen, "entropy")
+    other = malfl.recover(seen, of=0, policies=weaker)
+    assert np.abs(uniform.values - other.values).max() > 1e-3
+
+
+def test_the_observer_may_have_alpha_wrong_and_only_the_scale_suffers_at_most(hom):
+    """Y is proportional to alpha, and so is the answer."""
+    policies = iterate_exactly(hom, iterations=2)
+    right, double = (
+        recover_from_policies(hom, policies, of=0, alpha=alpha).values for alpha in (3.0, 6.0)
+    )
+    np.testing.assert_allclose(double, 2 * right, atol=1e-9)
+
+
+def test_states_never_visited_are_reported(hom):
+    seen = malfl.learn(hom, iterations=3, episodes=1, steps=1, seed=0).observed_by(1)
+    with (
+        pytest.warns(UserWarning, match="240 of 243 pairs .* were never visited"),
+        pytest.raises(ValueError, match="policies determine no equation"),
+    ):
+        malfl.recover(seen, of=0)
+    seen = malfl.learn(hom, iterations=3, episodes=3, steps=400, seed=0).observed_by(1)
+    with pytest.warns(UserWarning, match="never visited, the first is"):
+        found = malfl.recover(seen, of=0)
+    np.testing.assert_array_equal(found.unvisited, np.argwhere(seen.counts.sum(axis=2) == 0))
+    missing = np.isnan(found.values)
+    assert missing.any()
+    assert not missing.all()
+    score = malfl.correlation(found, hom.rewards[0])
+    assert score.states == (~missing).sum()
+    assert found.determination.unknowns == (~missing).sum()
+
+
+def test_a_full_log_warns_of_nothing(hom_log):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(malfl.recover(hom_log.observed_by(1), of=0).unvisited) == 0
+
+
+def test_observers_see_each_other_among_three():
+    game = random_game(np.random.default_rng(2), actions=(2, 3, 2), states=3, state_rewards=True)
+    log = malfl.learn(game, iterations=4, episodes=9000, steps=300, evaluation="exact", seed=0)
+    for observer, of in ((0, 2), (2, 1), (1, 0)):
+        found = malfl.recover(log.observed_by(observer), of=of)
+        assert malfl.correlation(found, game.rewards[of]).pearson > 0.95
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"of": 1}, "of must be another agent than the observer, both are 1"),
+        ({"of": 2}, r"of must lie in 0..1, got 2"),
+        ({"of": 0, "method": "magic"}, "method must be one of least_squares, adam"),
+        ({"of": 0, "weighting": "none"}, "weighting must be one of uniform, visits"),
+        ({"of": 0, "reward_class": "s"}, "reward_class must be one of state"),
+    ],
+)
+def test_bad_options_are_named(hom_log, options, message):
+    with pytest.raises(ValueError, match=message):
+        malfl.recover(hom_log.observed_by(1), **options)
+
+
+def test_plain_shares_with_a_zero_are_refused(hom):
+    seen = malfl.learn(hom, iterations=2, episodes=200, steps=50, seed=0).observed_by(1)
+    plain = malfl.estimate_policies(seen, "maximum_likelihood")
+    assert (plain.policies[0] == 0).any()
+    with pytest.raises(ValueError, match=r"is 0, and its logarithm is needed"):
+        malfl.recover(seen, of=0, policies=plain)
+
+
+def test_a_log_of_one_iteration_shows_nothing(hom):
+    seen = malfl.learn(hom, iterations=1, episodes=100, steps=100, seed=0).observed_by(1)
+    with pytest.raises(ValueError, match="at least one improvement"):
+        malfl.recover(seen, of=0)

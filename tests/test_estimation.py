@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from malfl import estimate_policies, learn
+from malfl.estimation import (
+    additive_smoothing,
+    entropy_objective,
+    entropy_regularised,
+    maximum_likelihood,
+)
+
+COUNTS = np.array([[70, 10, 10, 5, 5], [0, 3, 0, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
+
+
+def test_maximum_likelihood_is_the_share_seen():
+    estimate = maximum_likelihood(COUNTS)
+    np.testing.assert_allclose(estimate[0], [0.7, 0.1, 0.1, 0.05, 0.05])
+    assert np.isnan(estimate[3]).all()
+
+
+def test_smoothing_adds_to_every_action():
+    estimate = additive_smoothing(COUNTS, 0.5)
+    np.testing.assert_allclose(estimate[1], np.array([0.5, 3.5, 0.5, 1.5, 0.5]) / 6.5)
+    assert np.isnan(estimate[3]).all()
+
+
+@pytest.mark.parametrize("lambda_", [1e-4, 0.01, 0.3, 1.0, 50.0])
+def test_equation_10_is_at_its_optimum(lambda_):
+    estimate = entropy_regularised(COUNTS, lambda_)
+    assert np.isnan(estimate[3]).all()
+    for counts, ours in zip(COUNTS[:3], estimate[:3], strict=True):
+        assert ours.sum() == pytest.approx(1, abs=1e-14)
+        shares = counts / counts.sum()
+        # Where an action was seen, f / p - lambda ln p is the same; where not, -lambda ln p is.
+        positive = ours > 1e-300
+        slope = shares[positive] / ours[positive] - lambda_ * np.log(ours[positive])
+        np.testing.assert_allclose(slope, slope[0], rtol=1e-11)
+        assert (ours[shares > 0] > 1e-300).all()
+
+
+def test_equation_10_agrees_with_a_general_optimiser():
+    for counts in COUNTS[:3]:
+
+        def loss(x, counts=counts):
+            p = np.exp(x - x.max())
+            return -entropy_objective(counts, p / p.sum(), 0.3)
+
+        best = minimize(loss, np.zeros(5), method="BFGS", options={"gtol": 1e-9}).fun
+        ours = -entropy_objective(counts, entropy_regularised(counts, 0.3), 0.3)
+        assert ours == pytest.approx(best, abs=1e-8)
+        assert ours <= best + 1e-12
+
+
+def test_equation_10_published_example_and_inverse():
+    p = entropy_regularised(COUNTS[:1], 0.3)[0]
+    np.testing.assert_allclose(p, [0.5777, 0.1306, 0.1306, 0.0806, 0.0806], atol=5e-5)
+    entropy = -(p * np.log(p)).sum()
+    np.testing.assert_allclose(p * (1 + 0.3 * (np.log(p) + entropy)), COUNTS[0] / 100, atol=1e-15)
+
+
+def test_the_bias_of_equation_10_does_not_fade_with_data():
+    few, many = entropy_regularised(COUNTS[:1], 0.3), entropy_regularised(1000 * COUNTS[:1], 0.3)
+    np.testing.assert_allclose(few, many, atol=1e-15)
+
+
+def test_the_observers_own_policy_is_known(hom_log):
+    seen = hom_log.observed_by(0)
+    estimates = estimate_policies(seen)
+    np.testing.assert_array_equal(estimates.policies[0], hom_log.policies[0][:-1])
+    smoothed = additive_smoothing(seen.own_counts(1))
+    np.testing.assert_array_equal(estimates.policies[1], smoothed)
+    assert np.abs(estimates.policies[1] - hom_log.policies[1][:-1]).mean() < 0.01
+    np.testing.assert_array_equal(estimates.visits, hom_log.counts.sum(axis=2))
+    assert len(estimates.unvisited) == 0
+
+
+def test_methods_and_strengths(hom_log):
+    seen = hom_log.observed_by(0)
+    counts = seen.own_counts(1)
+    for method, strength, expected in (
+        ("maximum_likelihood", None, maximum_likelihood(counts)),
+        ("smoothing", 2.0, additive_smoothing(counts, 2.0)),
+        ("entropy", None, entropy_regularised(counts, 0.3)),
+        ("entropy", 0.1, entropy_regularised(counts, 0.1)),
+    ):
+        ours = estimate_policies(seen, method, strength).policies[1]
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_states_never_visited_are_reported_and_not_made_up(hom):
+    seen = learn(hom, iterations=2, episodes=1, steps=5, seed=0).observed_by(0)
+    estimates = estimate_policies(seen)
+    never = np.argwhere(seen.counts.sum(axis=2) == 0)
+    np.testing.assert_array_equal(estimates.unvisited, never)
+    assert len(never) > 100
+    for h, s in never:
+        assert np.isnan(estimates.policies[1][h, s]).all()
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (maximum_likelihood, ([[1, -1]],), r"counts\[0, 1\] is -1; counts must be whole"),
+        (maximum_likelihood, ([[1, 0.5]],), r"counts\[0, 1\] is 0.5"),
+        (maximum_likelihood, ([[1, np.nan]],), r"counts\[0, 1\] is nan"),
+        (additive_smoothing, ([[1, 1]], 0), "strength must be greater than 0, got 0"),
+        (entropy_regularised, ([[1, 1]], -0.3), "lambda_ must be greater than 0, got -0.3"),
+    ],
+)
+def test_bad_counts_and_strengths_are_named(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)
+
+
+def test_bad_methods_are_named(hom_log):
+    seen = hom_log.observed_by(0)
+    with pytest.raises(ValueError, match="method must be one of smoothing, maximum_likelihood"):
+        estimate_policies(seen, "bayes")
+    with pytest.raises(ValueError, match="strength must be left out with maximum likelihood"):
+        estimate_policies(seen, "maximum_likelihood", 0.5)

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from malfl import Dynamics, MarkovGame
+from malfl.checks import discount
+
+TABLE = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [2, 2, 2, 2]])
+REWARDS = [np.zeros(3), np.arange(12.0).reshape(3, 4)]
+
+
+def make(**changes):
+    options = {
+        "actions": (2, 2), "transitions": TABLE, "rewards": REWARDS, "start": 0, "gamma": 0.5
+    } | changes  # fmt: skip
+    return MarkovGame(**options)
+
+
+def probabilities(**entries):
+    dense = np.eye(3)[TABLE]
+    for key, value in entries.items():
+        dense[tuple(int(i) for i in key[1:].split("_"))] = value
+    return dense
+
+
+def test_all_ways_to_give_transitions_mean_the_same():
+    dense = np.eye(3)[TABLE]
+    sparse = csr_array(dense.reshape(12, 3))
+    for transitions in (
+        TABLE, TABLE.reshape(3, 2, 2), dense, dense.reshape(3, 2, 2, 3), sparse
+    ):  # fmt: skip
+        game = make(transitions=transitions)
+        np.testing.assert_array_equal(game.transitions.toarray(), dense.reshape(12, 3))
+        assert game.is_deterministic
+        assert (game.n_agents, game.n_states, game.n_joint_actions) == (2, 3, 4)
+    half = make(transitions=probabilities(e0_0=[0.5, 0, 0.5]))
+    assert not half.is_deterministic
+
+
+def test_joint_actions_count_agent_0_slowest():
+    game = make(actions=(1, 4))
+    np.testing.assert_array_equal(game.own_actions, [[0, 0, 0, 0], [0, 1, 2, 3]])
+    np.testing.assert_array_equal(make().own_actions, [[0, 0, 1, 1], [0, 1, 0, 1]])
+
+
+def test_rewards_over_states_or_joint_actions():
+    game = make(rewards=[np.arange(3.0), REWARDS[1].reshape(3, 2, 2)])
+    np.testing.assert_array_equal(game.joint_reward(0), np.repeat([[0], [1], [2]], 4, axis=1))
+    np.testing.assert_array_equal(game.joint_reward(1), REWARDS[1])
+
+
+def test_a_large_deterministic_game_stays_sparse():
+    states = 20_000
+    table = np.random.default_rng(0).integers(states, size=(states, 4))
+    game = MarkovGame(
+        actions=(2, 2), transitions=table, rewards=[np.zeros(states)] * 2, start=0, gamma=0.9
+    )
+    assert game.transitions.nnz == 4 * states
+
+
+def test_a_game_does_not_change_with_its_ingredients():
+    reward = np.zeros(3)
+    game = make(rewards=[reward, reward])
+    reward[0] = 5
+    assert game.rewards[0][0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        game.rewards[0][0] = 1
+
+
+def test_without_rewards_there_are_none():
+    bare = make().without_rewards()
+    assert type(bare) is Dynamics
+    assert not hasattr(bare, "rewards")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"actions": ()}, "actions must name at least one agent, got none"),
+        ({"actions": (0, 4)}, r"actions\[0\] must be at least 1, got 0"),
+        ({"actions": (2, 3)}, r"table of next states, must have shape \(3, 6\)"),
+        ({"transitions": np.zeros((0, 4), dtype=int)}, "at least one state"),
+        ({"transitions": TABLE + 1}, r"transitions\[2, 0\] is 3; a next state must lie in 0..2"),
+        ({"transitions": -TABLE}, r"transitions\[0, 1\] is -1"),
+        ({"transitions": probabilities(e1_2_0=0.9)}, "state 1 under joint action 2 sum to 0.9"),
+        ({"transitions": probabilities(e1_2=[1.5, -0.5, 0])}, "action 2 to state 1 is -0.5"),
+        ({"transitions": probabilities(e1_2_0=np.nan)}, r"transitions\[1, 2, 0\] is nan"),
+        ({"transitions": np.ones((3, 4, 2)) / 2}, r"shape \(3, 4, 3\) or \(3, 2, 2, 3\)"),
+        ({"transitions": csr_array(np.eye(3))}, r"shape \(S \* 4, S\)"),
+        ({"rewards": [np.zeros(3)]}, "for each of 2 agents, got 1"),
+        ({"rewards": [np.zeros(3), np.zeros(4)]}, r"rewards\[1\] must have shape \(3,\), \(3, 4\)"),
+        ({"rewards": [np.zeros(3), [0, np.inf, 0]]}, r"rewards\[1\]\[1\] is inf"),
+        ({"rewards": [[0, np.nan, 0], np.zeros(3)]}, r"rewards\[0\]\[1\] is nan"),
+        ({"rewards": [["a", "b", "c"], np.zeros(3)]}, r"rewards\[0\] must be an array of numbers"),
+        ({"start": 3}, r"start must lie in 0..2, got 3"),
+        ({"start": [0.5, 0.4, 0]}, "start.* sums to 0.9"),
+        ({"start": [1.5, -0.5, 0]}, r"start\[1\] is -0.5"),
+        ({"start": [1, 0]}, r"start must have shape \(3,\)"),
+        ({"gamma": 1.0}, r"gamma must lie in \[0, 1\), got 1.0"),
+        ({"gamma": -0.1}, r"gamma must lie in \[0, 1\)"),
+        ({"gamma": np.nan}, "gamma must be finite"),
+        ({"gamma": "high"}, "gamma must be a number, got 'high'"),
+    ],
+)  # fmt: skip
+def test_bad_ingredients_are_named(changes, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make(**changes)
+
+
+@pytest.mark.parametrize(
+    ("policies", "message"),
+    [
+        ([np.full((3, 2), 0.5)], "one array for each of 2 agents, got 1"),
+        ([np.full((3, 2), 0.5), np.full((3, 3), 1 / 3)], r"policies\[1\] must have shape \(3, 2\)"),
+        ([np.full((3, 2), 0.5), np.full((3, 2), 0.4)], r"policies\[1\]\[0\] sums to 0.8"),
+        ([np.tile([1.5, -0.5], (3, 1)), np.full((3, 2), 0.5)], r"policies\[0\]\[0, 1\] is -0.5"),
+    ],
+)
+def test_bad_policies_are_named(policies, message):
+    with pytest.raises(ValueError, match=message):
+        make().check_policies(policies)
+
+
+def test_no_discount_at_all_is_allowed():
+    assert discount(0) == 0.0
