@@ -4,6 +4,7 @@
 everything lands in _build/<profile>/.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -21,7 +22,6 @@ from typing import Any
 import nbformat
 import papermill
 import yaml
-from doit.tools import config_changed
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
@@ -35,6 +35,17 @@ if PROFILE not in PROFILES:
 BUILD = ROOT / "_build" / PROFILE
 NOTEBOOKS = BUILD / "notebooks"
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+FORWARD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url=book/index.html">
+<link rel="icon" href="_static/favicon.svg">
+<title>Learning from learners</title>
+</head>
+<body><a href="book/index.html">Learning from learners</a></body>
+</html>
+"""
 SHOWN = ("malfl", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", "papermill")
 
 DOIT_CONFIG = {
@@ -54,17 +65,15 @@ os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 
 def task_execute() -> Iterator[dict[str, Any]]:
     """Execute a chapter, unless it was with the same code, parameters and versions."""
-    sources = [str(path) for path in sorted((ROOT / "malfl").rglob("*.py"))]
-    versions = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
     for chapter in CHAPTERS:
         parameters = profile_parameters(chapter)
         executed = NOTEBOOKS / chapter.name
+        inputs = fingerprint(chapter, parameters)
         yield {
             "name": chapter.stem,
-            "file_dep": [str(chapter), *sources],
-            "uptodate": [config_changed({"parameters": parameters, "versions": versions})],
+            "uptodate": [(is_current, [executed, inputs])],
             "targets": [str(executed)],
-            "actions": [(execute, [chapter, executed, parameters])],
+            "actions": [(execute, [chapter, executed, parameters, inputs])],
         }
 
 
@@ -103,7 +112,27 @@ def profile_parameters(chapter: Path) -> dict[str, Any]:
     return parameters
 
 
-def execute(chapter: Path, executed: Path, parameters: dict[str, Any]) -> bool:
+def fingerprint(chapter: Path, parameters: dict[str, Any]) -> str:
+    """One number for all that an executed chapter depends on."""
+    versions = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
+    digest = hashlib.sha256(json.dumps([parameters, versions], sort_keys=True).encode())
+    for path in [chapter, *sorted((ROOT / "malfl").rglob("*.py"))]:
+        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_current(executed: Path, inputs: str) -> bool:
+    """Whether a chapter was executed with these inputs; the notebook itself remembers.
+
+    So a build that was killed, and wrote no records, still goes on where it was.
+    """
+    if not executed.exists():
+        return False
+    provenance = nbformat.read(executed, as_version=4).metadata.get("provenance", {})
+    return bool(provenance.get("fingerprint") == inputs)
+
+
+def execute(chapter: Path, executed: Path, parameters: dict[str, Any], inputs: str) -> bool:
     """Run a chapter in _build/<profile>, where its results land; report and keep a failure."""
     follow_cells(chapter, len(nbformat.read(chapter, as_version=4).cells))
     executed.parent.mkdir(parents=True, exist_ok=True)
@@ -133,6 +162,7 @@ def execute(chapter: Path, executed: Path, parameters: dict[str, Any]) -> bool:
         say(chapter, f"FAILED, it warns, see {failed.relative_to(ROOT)}\n{warned}")
         return False
     add_provenance(notebook, parameters, seconds)
+    notebook.metadata["provenance"]["fingerprint"] = inputs
     nbformat.write(notebook, partial)
     partial.replace(executed)
     say(chapter, f"done in {seconds:.1f} s")
@@ -235,6 +265,8 @@ def make_site() -> bool:
     if run.returncode:
         print(run.stdout, "site: FAILED", flush=True)
         return False
+    # Jupyter Book's own forwarding page names no icon, and browsers then ask for one in vain.
+    (output / "_build" / "html" / "index.html").write_text(FORWARD)
     html = BUILD / "html"
     shutil.rmtree(html, ignore_errors=True)
     (output / "_build" / "html").replace(html)

@@ -12,6 +12,11 @@ from malfl.metrics import correlation, interval
 from malfl.published import TABLE_1
 from malfl.recovery import recover
 
+COLUMNS = (
+    "game", "agent", "metric", "estimator", "mean", "sd", "low", "high", "seeds",
+    "paper_mean", "paper_sd",
+)  # fmt: skip
+
 
 def table_1_estimators(steps: int = 1000, rate: float = 0.01) -> dict[str, dict[str, Any]]:
     """Ways to solve Eq. 12 with the operator of Theorem 5.1, as options of `malfl.recover`.
@@ -75,8 +80,7 @@ def table_1(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``game, agent, metric, estimator, mean, sd, low, high, seeds, paper_mean,
-        paper_sd``; ``low`` and ``high`` bound a 95 % interval over seeds.
+        With `COLUMNS`; ``low`` and ``high`` bound a 95 % interval over seeds.
     """
     keys = ["game", "estimator", "seed"]
     agents = scores.assign(agent=scores["agent"].astype(str))
@@ -90,8 +94,7 @@ def table_1(scores: pd.DataFrame) -> pd.DataFrame:
         for estimator, group in cell.groupby("estimator", sort=False):
             ours = interval(group["score"])
             rows.append((game, agent, metric, estimator, *ours, paper.value, paper.spread))
-    columns = "game agent metric estimator mean sd low high seeds paper_mean paper_sd"
-    return pd.DataFrame(rows, columns=columns.split())
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def table_1_for_print(table: pd.DataFrame, game: str) -> pd.DataFrame:

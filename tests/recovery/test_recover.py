@@ -114,7 +114,7 @@ def test_states_never_visited_are_reported(hom):
         pytest.raises(ValueError, match="policies determine no equation"),
     ):
         malfl.recover(seen, of=0)
-    seen = malfl.learn(hom, iterations=3, episodes=3, steps=400, seed=0).observed_by(1)
+    seen = malfl.learn(hom, iterations=3, episodes=1, steps=300, seed=0).observed_by(1)
     with pytest.warns(UserWarning, match="never visited, the first is"):
         found = malfl.recover(seen, of=0)
     np.testing.assert_array_equal(found.unvisited, np.argwhere(seen.counts.sum(axis=2) == 0))

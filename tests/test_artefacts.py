@@ -1,0 +1,86 @@
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from malfl.artefacts import Results, check_parameter, check_parameters, declared_parameters
+
+DECLARED = "alpha: float = 3.0  # entropy\nseeds: int = 5\nkind: str = 'hom'\nfast: bool = False"
+
+
+def test_tables_keep_all_digits(tmp_path):
+    table = pd.DataFrame({"x": [1 / 3, 1e-17], "name": ["a", "b"]})
+    assert Results(tmp_path / "new" / "folder").save_table("numbers", table) is table
+    back = pd.read_csv(tmp_path / "new" / "folder" / "numbers.csv")
+    pd.testing.assert_frame_equal(back, table, check_exact=True)
+
+
+def test_figures_are_the_same_files_every_time(tmp_path):
+    contents = []
+    for folder in ("one", "two"):
+        figure, axes = plt.subplots()
+        axes.plot([1, 2], label="line")
+        axes.legend()
+        Results(tmp_path / folder).save_figure("plot", figure)
+        contents.append([(tmp_path / folder / f"plot.{k}").read_bytes() for k in ("png", "svg")])
+    assert contents[0] == contents[1]
+    assert not plt.get_fignums()
+
+
+def test_a_file_that_fails_leaves_the_old_one_and_no_litter(tmp_path, monkeypatch):
+    results = Results(tmp_path)
+    results.save_table("t", pd.DataFrame({"x": [1]}))
+
+    def half(self, path, **_):
+        path.write_text("x\n2")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", half)
+    with pytest.raises(OSError, match="disk full"):
+        results.save_table("t", pd.DataFrame({"x": [2]}))
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+    assert (tmp_path / "t.csv").read_text() == "x\n1\n"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    complaint = r"results must be a folder that can be written, '.*taken"
+    for folder in ("taken", "taken/below"):
+        with pytest.raises(ValueError, match=complaint):
+            Results(tmp_path / folder)
+
+
+def test_declared_parameters_and_their_types():
+    assert declared_parameters(DECLARED) == {
+        "alpha": "float", "seeds": "int", "kind": "str", "fast": "bool"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "given", ["alpha = 2", "alpha = 2.5\nseeds = 1", "fast = True", "kind='x'"]
+)
+def test_good_parameters_pass(given):
+    check_parameters({"In": ["", DECLARED, f"# Parameters\n{given}\n", "check_parameters(...)"]})
+
+
+def test_no_parameters_pass():
+    check_parameters({"In": ["", DECLARED, "check_parameters(globals())"]})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("alhpa = 2.0", "unknown parameter 'alhpa'; this chapter takes alpha, seeds, kind, fast"),
+        ("seeds = 2.5", "parameter seeds must be int, got 2.5"),
+        ("seeds = True", "parameter seeds must be int, got True"),
+        ("alpha = 'high'", "parameter alpha must be float, got 'high'"),
+        ("alpha = 1.0\nkind = None", "parameter kind must be str, got None"),
+    ],
+)
+def test_bad_parameters_are_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        check_parameters({"In": ["", DECLARED, given, "check_parameters(globals())"]})
+
+
+def test_profiles_are_checked_the_same_way():
+    with pytest.raises(ValueError, match="unknown parameter 'x'"):
+        check_parameter("x", 1, {"alpha": "float"})

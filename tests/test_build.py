@@ -1,0 +1,173 @@
+"""The build itself, on a small book: what runs again, what fails, what an interruption costs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FIRST = """\
+x: int = 1  # a number
+results: str = "results"  # folder for tables and figures"""
+CHECK = "from malfl.artefacts import Results, check_parameters\ncheck_parameters(globals())"
+SAVE = "import pandas as pd\nResults(results).save_table('NAME', pd.DataFrame({'x': [x]}))"
+
+
+def write_chapter(folder, name, body=SAVE):
+    cells = [nbformat.v4.new_code_cell(s, id=f"c{k}") for k, s in enumerate((FIRST, CHECK))]
+    cells[0].metadata["tags"] = ["parameters"]
+    cells.append(nbformat.v4.new_code_cell(body.replace("NAME", name), id="c2"))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, folder / "book" / f"{name}.ipynb")
+
+
+class Book:
+    """A copy of the build's rules with two small chapters."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "book" / "profiles" / "quick").mkdir(parents=True)
+        (folder / "malfl").mkdir()
+        (folder / "malfl" / "code.py").write_text("")
+        shutil.copy(ROOT / "dodo.py", folder)
+        for name in ("one", "two"):
+            write_chapter(folder, name)
+        self.out = folder / "_build" / "quick"
+
+    def command(self):
+        return [sys.executable, "-m", "doit", "run", "-n", "2", "execute"]
+
+    def environment(self):
+        return os.environ | {"PROFILE": "quick"}
+
+    def build(self):
+        run = subprocess.run(
+            self.command(), env=self.environment(), cwd=self.folder,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        ran = {name for name in ("one", "two") if f"{name}: done" in run.stdout}
+        return run.returncode, ran, run.stdout
+
+    def value(self, name):
+        return (self.out / "results" / f"{name}.csv").read_text()
+
+
+@pytest.fixture
+def book(tmp_path):
+    return Book(tmp_path)
+
+
+def test_only_what_changed_runs_again(book):
+    assert book.build()[:2] == (0, {"one", "two"})
+    assert book.value("one") == "x\n1\n"
+    assert book.build()[:2] == (0, set())
+
+    (book.folder / "book" / "profiles" / "quick" / "one.yaml").write_text("x: 5\n")
+    assert book.build()[:2] == (0, {"one"})
+    assert book.value("one") == "x\n5\n"
+
+    write_chapter(book.folder, "two", SAVE.replace("[x]", "[x + 1]"))
+    assert book.build()[:2] == (0, {"two"})
+    assert book.value("two") == "x\n2\n"
+
+    (book.folder / "malfl" / "code.py").write_text("# changed\n")
+    assert book.build()[:2] == (0, {"one", "two"})
+
+    (book.out / "notebooks" / "one.ipynb").unlink()
+    assert book.build()[:2] == (0, {"one"})
+
+    (book.folder / "versions").mkdir()
+    info = book.folder / "versions" / "newcomer-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: newcomer\nVersion: 1.0\n")
+    book.environment = lambda: os.environ | {
+        "PROFILE": "quick", "PYTHONPATH": str(book.folder / "versions")
+    }  # fmt: skip
+    assert book.build()[:2] == (0, {"one", "two"})
+
+
+def test_executed_chapters_say_how_they_were_made_and_hold_no_paths(book):
+    book.build()
+    text = (book.out / "notebooks" / "one.ipynb").read_text()
+    provenance = nbformat.reads(text, as_version=4).metadata["provenance"]
+    assert set(provenance) == {
+        "profile", "parameters", "versions", "processor", "seconds", "fingerprint"
+    }  # fmt: skip
+    assert provenance["versions"]["numba"]
+    assert str(book.folder) not in text
+
+
+def test_a_failing_cell_fails_the_build_and_spares_the_others(book):
+    write_chapter(book.folder, "one", "1 / 0")
+    status, ran, output = book.build()
+    assert status != 0
+    assert ran == {"two"}
+    assert "one: FAILED, see _build/quick/failed/one.ipynb" in output
+    assert "ZeroDivisionError" in output
+    assert book.value("two") == "x\n1\n"
+    assert not (book.out / "notebooks" / "one.ipynb").exists()
+
+    write_chapter(book.folder, "one")
+    assert book.build()[:2] == (0, {"one"})
+    assert not (book.out / "failed" / "one.ipynb").exists()
+
+
+def test_a_warning_on_a_page_fails_the_build(book):
+    write_chapter(book.folder, "one", "import warnings\nwarnings.warn('mind the gap')")
+    status, _, output = book.build()
+    assert status != 0
+    assert "one: FAILED, it warns" in output
+    assert "mind the gap" in output
+
+
+def test_an_unknown_parameter_stops_the_build_before_anything_runs(book):
+    (book.folder / "book" / "profiles" / "quick" / "two.yaml").write_text("y: 5\n")
+    status, ran, output = book.build()
+    assert (status != 0, ran) == (True, set())
+    assert "two.yaml: unknown parameter 'y'; this chapter takes x, results" in output
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_build_goes_on_where_it_was(book, how):
+    write_chapter(book.folder, "two", "import time\ntime.sleep(60)")
+    process = subprocess.Popen(
+        book.command(), env=book.environment(), cwd=book.folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    for line in process.stdout:
+        if "two: cell 3" in line:
+            break
+    time.sleep(0.5)
+    os.killpg(process.pid, how)
+    process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert (book.out / "notebooks" / "one.ipynb").exists()
+    assert not (book.out / "notebooks" / "two.ipynb").exists()
+    write_chapter(book.folder, "two")
+    assert book.build()[:2] == (0, {"two"})
+
+
+def test_papermill_by_hand_refuses_what_a_chapter_does_not_declare(book):
+    def run(*parameters):
+        command = [Path(sys.executable).with_name("papermill"), "book/one.ipynb", "out.ipynb"]
+        return subprocess.run(
+            [*command, "--no-progress-bar", *parameters], cwd=book.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"PROFILE": "quick"},
+        )  # fmt: skip
+
+    good = run("-p", "x", "7", "-p", "results", "elsewhere")
+    assert good.returncode == 0, good.stdout
+    assert (book.folder / "elsewhere" / "one.csv").read_text() == "x\n7\n"
+    bad = run("-p", "y", "7")
+    assert bad.returncode != 0
+    assert "unknown parameter 'y'; this chapter takes x, results" in bad.stdout
+    blocked = run("-p", "results", "book/one.ipynb")
+    assert blocked.returncode != 0
+    assert "results must be a folder that can be written" in blocked.stdout

@@ -1,0 +1,67 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from malfl import plots, scores
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+    plots.set_style()
+    yield
+    plt.close("all")
+
+
+def images(figure):
+    return [axes.images[0] for axes in figure.axes if axes.images]
+
+
+def test_reward_maps_show_the_values_on_one_scale():
+    first, second = np.arange(81.0), -np.arange(81.0)
+    second[3] = np.nan
+    shown = images(plots.reward_maps({"a": first, "b": second}))
+    np.testing.assert_array_equal(shown[0].get_array(), first.reshape(9, 9))
+    assert {image.get_clim() for image in shown} == {(-80.0, 80.0)}
+
+
+def test_true_and_recovered_are_normalised():
+    figure = plots.true_and_recovered(np.arange(81.0), {"found": 3 * np.arange(81.0) + 5})
+    true, found = images(figure)
+    np.testing.assert_allclose(true.get_array(), found.get_array())
+    assert true.get_clim() == (0.0, 1.0)
+
+
+def test_an_episode_strip_puts_the_agents_where_they_are():
+    figure = plots.episode_strip(np.array([0, 14, 80]), steps=3)
+    boards = figure.axes[:3]
+    spots = [
+        [(round(float(line.get_xdata()[0])), float(line.get_ydata()[0])) for line in axes.lines
+         if line.get_marker() in "os"]
+        for axes in boards
+    ]  # fmt: skip
+    assert spots == [[(0, 0), (0, 0)], [(1, 0), (2, 1)], [(2, 2), (2, 2)]]
+
+
+def test_intervals_are_drawn_where_the_table_has_them():
+    rows = [
+        ("hom", "1", "PCC", e, m, 0.1, m - 0.1, m + 0.1, 3, 0.48, 0.06)
+        for e, m in (("A", 0.7), ("B", 0.9))
+    ]
+    figure = plots.table_intervals(pd.DataFrame(rows, columns=scores.COLUMNS), "title")
+    drawn = {c.get_label(): c for c in figure.axes[0].containers}
+    assert set(drawn) == {"A", "B", "the paper, as printed"}
+    (bars,) = drawn["A"][2]
+    assert bars.get_segments()[0][:, 1] == pytest.approx([0.6, 0.8])
+
+
+def test_the_other_figures_draw_something():
+    table = pd.DataFrame({"iteration": [0, 1] * 4, "v": range(8), "who": ["a", "a", "b", "b"] * 2,
+                          "agent": ["1"] * 4 + ["2"] * 4})  # fmt: skip
+    for figure in (
+        plots.game_board(),
+        plots.learned_against_exact({"x": (np.arange(3.0), np.arange(3.0))}),
+        plots.over_iterations(table, "v", "who", "agent"),
+        plots.policy_strip([np.full((3, 2, 2), 0.5)] * 2, 1, ["left", "right"]),
+    ):
+        assert any(axes.lines or axes.collections or axes.patches for axes in figure.axes)
