@@ -32,7 +32,7 @@ FLAGS = [
 UNRENDERED = """[...document.querySelectorAll(".math")].filter(
     (m) => !m.querySelector("mjx-container svg") || m.querySelector("[data-mml-node=merror]")
 ).map((m) => m.textContent)"""
-CUT_OFF = """[...document.querySelectorAll("div.math")].filter(
+CUT_OFF = """[...document.querySelectorAll("div.math, .cell_output")].filter(
     (m) => m.scrollWidth > m.clientWidth + 1
 ).map((m) => m.textContent)"""
 MISSING_IMAGES = """[...document.images].filter(
@@ -126,7 +126,7 @@ def test_a_page_opens_without_errors_and_without_the_network(browser, server, pa
         tab.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
         tab.evaluate("MathJax.startup.promise")
         assert tab.evaluate(UNRENDERED) == []
-        assert tab.evaluate(CUT_OFF) == []
+    assert tab.evaluate(CUT_OFF) == []
     assert tab.evaluate(MISSING_IMAGES) == []
     context.close()
     assert outside == []
