@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from malfl.artefacts import check_parameter, declared_parameters
+from malfl.artefacts import Results, check_parameter, declared_parameters
 
 ROOT = Path(__file__).parent
 PROFILE = os.environ.get("PROFILE", "paper")
@@ -34,6 +35,7 @@ if PROFILE not in PROFILES:
     sys.exit(f"PROFILE must be one of {', '.join(PROFILES)}, got {PROFILE!r}")
 BUILD = ROOT / "_build" / PROFILE
 NOTEBOOKS = BUILD / "notebooks"
+RESULTS = BUILD / "results"
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 FORWARD = """<!doctype html>
 <html lang="en">
@@ -51,7 +53,7 @@ SHOWN = ("malfl", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", 
 DOIT_CONFIG = {
     "dep_file": str(BUILD / "doit.json"),
     "backend": "json",
-    "default_tasks": ["site"],
+    "default_tasks": ["scorecard", "site"],
     "verbosity": 2,
     "continue": True,
 }
@@ -75,6 +77,15 @@ def task_execute() -> Iterator[dict[str, Any]]:
             "targets": [str(executed)],
             "actions": [(execute, [chapter, executed, parameters, inputs])],
         }
+
+
+def task_scorecard() -> dict[str, Any]:
+    """Put the chapters' comparisons with the papers into one table."""
+    return {
+        "file_dep": [str(NOTEBOOKS / chapter.name) for chapter in CHAPTERS],
+        "targets": [str(RESULTS / "scorecard.csv")],
+        "actions": [gather_scorecard],
+    }
 
 
 def task_site() -> dict[str, Any]:
@@ -241,6 +252,13 @@ def processor() -> str:
             if line.startswith("model name"):
                 return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
     return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def gather_scorecard() -> None:
+    """Append the scorecards of all chapters that wrote one."""
+    files = [RESULTS / f"scorecard-{chapter.stem}.csv" for chapter in CHAPTERS]
+    cards = [pd.read_csv(file, dtype={"seeds": "Int64"}) for file in files if file.exists()]
+    Results(RESULTS).save_table("scorecard", pd.concat(cards) if cards else pd.DataFrame())
 
 
 def make_site() -> bool:

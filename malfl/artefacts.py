@@ -48,8 +48,16 @@ class Results:
         self._write(f"{name}.csv", lambda path: table.to_csv(path, index=False))
         return table
 
-    def save_figure(self, name: str, figure: Figure) -> Figure:
-        """Write ``name``.png and ``name``.svg and return the figure, closed for pyplot."""
+    def save_figure(self, name: str, figure: Figure, data: pd.DataFrame | None = None) -> Figure:
+        """Write ``name``.png, ``name``.svg and what is drawn, and return the closed figure.
+
+        Parameters
+        ----------
+        data
+            The numbers that the figure shows, written to ``name``.csv.
+        """
+        if data is not None:
+            self.save_table(name, data)
         with plt.rc_context({"svg.hashsalt": name}):
             save = partial(figure.savefig, bbox_inches="tight")
             self._write(f"{name}.png", partial(save, format="png", metadata={"Software": None}))

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from malfl.checks import FloatArray
-from malfl.metrics import normalised
 
 AGENT_COLOURS = sns.color_palette("colorblind")
 MAP = "cividis"  # reads the same with and without colour vision
@@ -104,14 +103,6 @@ def reward_maps(
         axes.label_outer()
     figure.colorbar(image, ax=grid, label=label, shrink=0.8)
     return figure
-
-
-def true_and_recovered(
-    true: npt.ArrayLike, recovered: Mapping[str, npt.ArrayLike], size: int = 3
-) -> Figure:
-    """True beside recovered rewards, each normalised to [0, 1]: MA-LfL's Figures 4 and 5."""
-    maps = {"true": normalised(true)} | {t: normalised(r) for t, r in recovered.items()}
-    return reward_maps(maps, size, columns=len(maps), label="normalised reward")
 
 
 def episode_strip(

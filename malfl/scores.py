@@ -17,6 +17,8 @@ COLUMNS = (
     "paper_mean", "paper_sd",
 )  # fmt: skip
 
+SCORECARD = ("item", "paper", "ours", "low", "high", "seeds", "verdict", "chapter")
+
 
 def table_1_estimators(steps: int = 1000, rate: float = 0.01) -> dict[str, dict[str, Any]]:
     """Ways to solve Eq. 12 with the operator of Theorem 5.1, as options of `malfl.recover`.
@@ -110,3 +112,37 @@ def table_1_for_print(table: pd.DataFrame, game: str) -> pd.DataFrame:
         "cell", "estimator", "column", aggfunc="first", sort=False
     )
     return wide.rename_axis(columns=None)
+
+
+def scorecard(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFrame:
+    """Every cell of MA-LfL's Table 1 beside ours, with a verdict.
+
+    "reproduced" if the printed value with its printed spread meets our 95 % interval, "differs" if
+    not. With a single seed there is no interval, and our value stands for it.
+
+    Parameters
+    ----------
+    table
+        As `table_1` returns it.
+    estimator
+        Which of its estimators is compared.
+    chapter
+        Where the comparison is made.
+
+    Returns
+    -------
+    DataFrame
+        With `SCORECARD`.
+    """
+    rows = []
+    ours = table[table["estimator"] == estimator].to_dict("records")
+    by_cell = {(cell["game"], cell["metric"], cell["agent"]): cell for cell in ours}
+    for key, paper in TABLE_1.items():
+        cell = by_cell[key]
+        mean, low, high = cell["mean"], cell["low"], cell["high"]
+        spread = paper.spread or 0.0
+        bottom, top = (mean, mean) if pd.isna(low) else (low, high)
+        meets = bottom <= paper.value + spread and top >= paper.value - spread
+        verdict = "reproduced" if meets else "differs"
+        rows.append((paper.place, paper.value, mean, low, high, cell["seeds"], verdict, chapter))
+    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})

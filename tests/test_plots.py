@@ -25,13 +25,6 @@ def test_reward_maps_show_the_values_on_one_scale():
     assert {image.get_clim() for image in shown} == {(-80.0, 80.0)}
 
 
-def test_true_and_recovered_are_normalised():
-    figure = plots.true_and_recovered(np.arange(81.0), {"found": 3 * np.arange(81.0) + 5})
-    true, found = images(figure)
-    np.testing.assert_allclose(true.get_array(), found.get_array())
-    assert true.get_clim() == (0.0, 1.0)
-
-
 def test_an_episode_strip_puts_the_agents_where_they_are():
     figure = plots.episode_strip(np.array([0, 14, 80]), steps=3)
     boards = figure.axes[:3]

@@ -4,7 +4,14 @@ import pytest
 
 import malfl
 from malfl.metrics import interval
-from malfl.scores import score_log, table_1, table_1_estimators, table_1_for_print
+from malfl.scores import (
+    SCORECARD,
+    score_log,
+    scorecard,
+    table_1,
+    table_1_estimators,
+    table_1_for_print,
+)
 
 COLUMNS = (
     "game", "agent", "metric", "estimator", "mean", "sd", "low", "high", "seeds",
@@ -59,6 +66,25 @@ def test_the_printed_form_shows_every_cell_once(runs):
     assert printed.loc["the paper", "PCC 2"] == "0.59 ± 0.02"
     row = table.set_index(list(COLUMNS[:4])).loc[("hom", "2", "PCC", "A")]
     assert printed.loc["A", "PCC 2"] == f"{row['mean']:.3f} ± {row['high'] - row['mean']:.3f}"
+
+
+def test_the_scorecard_gives_each_cell_a_verdict(runs):
+    table = table_1(runs)
+    near = (table["metric"] == "PCC") & (table["agent"] == "2") & (table["game"] == "hom")
+    table.loc[near, ["mean", "low", "high"]] = 0.63, 0.61, 0.65
+    edge = (table["metric"] == "PCC") & (table["agent"] == "2") & (table["game"] == "het")
+    table.loc[edge, ["mean", "low", "high"]] = 0.42, float("nan"), float("nan")
+    far = (table["metric"] == "SCC") & (table["agent"] == "2")
+    table.loc[far, ["mean", "low", "high"]] = 0.9, 0.8, 1.0
+    card = scorecard(table, "A", "04-x")
+    assert tuple(card.columns) == SCORECARD
+    assert len(card) == 12
+    verdicts = card.set_index("item")["verdict"]
+    assert verdicts["MA-LfL, Table 1, PCC #2, M_hom"] == "reproduced"
+    assert verdicts["MA-LfL, Table 1, PCC #2, M_het"] == "reproduced"
+    assert verdicts["MA-LfL, Table 1, SCC #2, M_hom"] == "differs"
+    row = card.set_index("item").loc["MA-LfL, Table 1, PCC #2, M_hom"]
+    assert list(row) == [0.59, 0.63, 0.61, 0.65, 2, "reproduced", "04-x"]
 
 
 def test_the_papers_setting_comes_first():
