@@ -24,7 +24,6 @@ import pandas as pd
 import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
 
 from malfl.artefacts import Results, check_parameter, declared_parameters
 
@@ -156,7 +155,6 @@ def execute(chapter: Path, executed: Path, parameters: dict[str, Any], inputs: s
         papermill.execute_notebook(
             chapter, partial, parameters, cwd=BUILD, kernel_name="python3",
             progress_bar=False, log_output=True,
-            config=Config({"KernelManager": {"transport_encryption": "auto"}}),
         )  # fmt: skip
     except PapermillExecutionError as error:
         partial.replace(failed)
