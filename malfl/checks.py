@@ -83,6 +83,15 @@ def step_size(value: float, name: str = "beta") -> float:
     return number
 
 
+def generator(seed: int | np.random.Generator, name: str = "seed") -> np.random.Generator:
+    """Return a Generator; raise unless ``seed`` is one, or a whole number of 0 or more."""
+    return (
+        seed
+        if isinstance(seed, np.random.Generator)
+        else np.random.default_rng(count(seed, name, 0))
+    )
+
+
 def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     """Index of the first true entry of ``mask``."""
     return tuple(int(i) for i in np.argwhere(mask)[0])
@@ -134,6 +143,30 @@ def distributions(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> F
         where = first(bad) if sums.ndim else ()
         raise ValueError(f"{name}{list(where)} sums to {sums[where]:.12g}; it must sum to 1")
     return array
+
+
+def histories(
+    values: Sequence[npt.ArrayLike], name: str, states: int, actions: Sequence[int]
+) -> tuple[FloatArray, ...]:
+    """Return policies over time as floats, one (n, S, A_i) array an agent.
+
+    Each row is a probability distribution, or NaN throughout where the policy is unknown.
+    """
+    if len(values) != len(actions):
+        raise ValueError(
+            f"{name} must hold one array for each of {len(actions)} agents, got {len(values)}"
+        )
+    arrays = [numbers(policies, f"{name}[{i}]") for i, policies in enumerate(values)]
+    times = {len(array) for array in arrays if array.ndim}
+    for i, (array, own) in enumerate(zip(arrays, actions, strict=True)):
+        if array.ndim != 3 or array.shape[1:] != (states, own) or len(times) > 1:
+            raise ValueError(
+                f"{name}[{i}] must have shape (n, {states}, {own}), n the same for all agents, "
+                f"got {array.shape}"
+            )
+        unknown = np.isnan(array).all(axis=-1, keepdims=True)
+        distributions(np.where(unknown, 1 / own, array), f"{name}[{i}]", array.shape)
+    return tuple(arrays)
 
 
 def frozen(array: npt.NDArray[np.generic]) -> None:

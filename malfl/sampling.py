@@ -41,14 +41,14 @@ def sample_trajectories(
     policies
         A joint policy, one (S, A_i) array an agent.
     seed
-        The source of all randomness. A Generator is advanced.
+        The source of all randomness. A Generator moves on, so that its next use differs.
 
     Raises
     ------
     ValueError
         If there are no episodes or no steps, or a policy is not one.
     """
-    rng = np.random.default_rng(seed)
+    rng = checks.generator(seed)
     return joined(list(trajectory_batches(dynamics, policies, episodes, steps, rng)))
 
 

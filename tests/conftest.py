@@ -1,3 +1,9 @@
+import os
+
+# One BLAS thread, before NumPy starts them: small matrices gain nothing from more, and on a busy
+# machine threads that wait for each other take minutes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 

@@ -55,7 +55,7 @@ def learn(
     record
         Keep all trajectories: ``4 * iterations * episodes * (2 * steps + 1)`` bytes.
     seed
-        The source of all randomness. A Generator is advanced.
+        The source of all randomness. A Generator moves on, so that its next use differs.
 
     Raises
     ------
@@ -64,9 +64,10 @@ def learn(
     """
     alpha, beta = checks.positive(alpha, "alpha"), checks.step_size(beta)
     iterations = checks.count(iterations, "iterations")
+    episodes, steps = checks.count(episodes, "episodes"), checks.count(steps, "steps")
     checks.choice(evaluation, "evaluation", ("td", "sarsa", "exact"))
     policies = game.uniform_policies() if initial is None else game.check_policies(initial)
-    world, *minds = np.random.default_rng(seed).spawn(1 + game.n_agents)
+    world, *minds = checks.generator(seed).spawn(1 + game.n_agents)
     history, evaluated, kept = [policies], [], []
     counts = np.zeros((iterations, game.n_states, game.n_joint_actions), dtype=np.int64)
     # `disable=None` keeps the bar off anything but a terminal.
@@ -134,9 +135,7 @@ def _evaluate(
 ) -> None:
     reward = game.rewards[agent]
     # An action of probability zero is never drawn, so its bonus is never used.
-    bonus = -alpha * np.where(
-        policy > 0, np.log(policy, where=policy > 0, out=np.zeros_like(policy)), 0
-    )
+    bonus = -alpha * np.log(policy, where=policy > 0, out=np.zeros_like(policy))
     soft_td(
         rng,
         q,

@@ -36,9 +36,10 @@ def improvement_targets(
     Raises
     ------
     ValueError
-        If fewer than two policies are given, or one of the agent's has a zero.
+        If ``policies`` are not that, are fewer than two, or one of the agent's has a zero.
     """
     agent, alpha = dynamics.check_agent(agent), checks.positive(alpha, "alpha")
+    policies = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
     own = policies[agent]
     if len(own) < 2:
         raise ValueError(f"policies must show at least one improvement, got {len(own)} iteration")

@@ -112,10 +112,13 @@ def test_same_seed_same_run(game):
         ({"iterations": 0}, "iterations must be at least 1, got 0"),
         ({"episodes": 0}, "episodes must be at least 1, got 0"),
         ({"steps": -1}, "steps must be at least 1, got -1"),
+        ({"episodes": "many"}, "episodes must be a whole number, got 'many'"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": None}, "seed must be a whole number, got None"),
         ({"evaluation": "dp"}, "evaluation must be one of td, sarsa, exact, got 'dp'"),
         ({"initial": [np.ones((81, 5))] * 2}, r"policies\[0\]\[0\] sums to 5"),
     ],
 )
 def test_bad_options_are_named(hom, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         learn(hom, **({"episodes": 1, "steps": 1, "seed": 0} | options))

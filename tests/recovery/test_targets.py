@@ -1,7 +1,7 @@
 import naive
 import numpy as np
 import pytest
-from conftest import random_policies
+from conftest import random_game, random_policies
 from scipy.special import logsumexp
 
 from malfl.learners.ma_spi import iterate_exactly
@@ -56,6 +56,24 @@ def test_zeros_are_refused_where_a_logarithm_is_needed(game, history):
     if game.actions[0] > 1:
         with pytest.raises(ValueError, match=r"policies\[0\]\[1, 2, 1\] is 0, and its logarithm"):
             improvement_targets(game, history, 0, ALPHA)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p: p[:-1], "one array for each of"),
+        (lambda p: [p[0][0], *p[1:]], r"policies\[0\] must have shape \(n, "),
+        (lambda p: [p[0][:, :-1], *p[1:]], r"policies\[0\] must have shape \(n, "),
+        (lambda p: [2 * p[0], *p[1:]], r"policies\[0\]\[0, 0\] sums to 2; it must sum to 1"),
+        (lambda p: [np.where(np.arange(len(p[0][0, 0])) == 0, np.nan, p[0]), *p[1:]], "is nan"),
+    ],
+)
+def test_what_is_no_history_is_named(spoil, message):
+    game = random_game(np.random.default_rng(7))
+    draws = [random_policies((2, 3), 4, np.random.default_rng(k)) for k in range(3)]
+    history = [np.array(agent) for agent in zip(*draws, strict=True)]
+    with pytest.raises(ValueError, match=message):
+        improvement_targets(game, spoil(history), 0, ALPHA)
 
 
 def test_one_policy_shows_no_improvement(game, history):
