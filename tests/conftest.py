@@ -21,6 +21,7 @@ def random_game(rng, actions=(2, 3), states=4, stochastic=True, state_rewards=Fa
     if stochastic:
         transitions = rng.dirichlet(np.full(states, 0.7), size=(states, joint))
         transitions[0, 0] = np.eye(states)[-1]  # a certain row among uncertain ones
+        transitions[1, 0] = (np.eye(states)[0] + 3 * np.eye(states)[1]) / 4  # and one of two
     else:
         transitions = rng.integers(states, size=(states, joint))
     shape = (states,) if state_rewards else (states, joint)

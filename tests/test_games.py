@@ -23,6 +23,11 @@ def probabilities(**entries):
     return dense
 
 
+def sparse_indices():
+    """Each next state of the table, followed by another one."""
+    return np.stack([TABLE.ravel(), (TABLE.ravel() + 1) % 3], axis=1).ravel()
+
+
 def test_all_ways_to_give_transitions_mean_the_same():
     dense = np.eye(3)[TABLE]
     sparse = csr_array(dense.reshape(12, 3))
@@ -33,6 +38,10 @@ def test_all_ways_to_give_transitions_mean_the_same():
         np.testing.assert_array_equal(game.transitions.toarray(), dense.reshape(12, 3))
         assert game.is_deterministic
         assert (game.n_agents, game.n_states, game.n_joint_actions) == (2, 3, 4)
+    repeated = csr_array((np.full(24, 0.5), np.repeat(TABLE.ravel(), 2), np.arange(0, 26, 2)))
+    assert make(transitions=repeated).is_deterministic
+    zeros = csr_array((np.tile([1.0, 0.0], 12), sparse_indices(), np.arange(0, 26, 2)))
+    assert make(transitions=zeros).is_deterministic
     half = make(transitions=probabilities(e0_0=[0.5, 0, 0.5]))
     assert not half.is_deterministic
 
@@ -63,8 +72,9 @@ def test_a_game_does_not_change_with_its_ingredients():
     game = make(rewards=[reward, reward])
     reward[0] = 5
     assert game.rewards[0][0] == 0
-    with pytest.raises(ValueError, match="read-only"):
-        game.rewards[0][0] = 1
+    for part in (game.rewards[0], game.start, game.transitions.data, game.transitions.indices):
+        with pytest.raises(ValueError, match="read-only"):
+            part[0] = 1
 
 
 def test_without_rewards_there_are_none():

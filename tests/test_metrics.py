@@ -19,6 +19,7 @@ def test_spearman_takes_rounding_noise_for_ties():
     noisy = 5 + 1e-3 * true + 1e-15 * np.random.default_rng(0).normal(size=80)
     assert stats.spearmanr(noisy, true).statistic < 0.999
     assert spearman(noisy, true) == pytest.approx(1)
+    assert spearman([0, 1, 1 + 1e-6], [3, 2, 1]) == pytest.approx(-1)
     assert spearman([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(0.8)
 
 

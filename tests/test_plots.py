@@ -48,6 +48,21 @@ def test_intervals_are_drawn_where_the_table_has_them():
     assert bars.get_segments()[0][:, 1] == pytest.approx([0.6, 0.8])
 
 
+def test_learned_values_stand_above_the_exact_ones():
+    exact, learned = np.array([1.0, 2, 3]), np.array([1.5, 2, 2.5])
+    axes = plots.learned_against_exact({"x": (exact, learned)}).axes[0]
+    points = np.array(axes.collections[0].get_offsets())
+    np.testing.assert_array_equal(points, np.column_stack([exact, learned]))
+
+
+def test_a_policy_strip_shows_the_state_asked_for():
+    history = np.full((3, 2, 2), 0.5)
+    history[:, 1] = [0.25, 0.75]
+    axes = plots.policy_strip([history], 1, ["left", "right"]).axes[0]
+    first = axes.collections[0].get_paths()[0].vertices
+    assert first[:, 1].max() == 0.25
+
+
 def test_the_other_figures_draw_something():
     table = pd.DataFrame({"iteration": [0, 1] * 4, "v": range(8), "who": ["a", "a", "b", "b"] * 2,
                           "agent": ["1"] * 4 + ["2"] * 4})  # fmt: skip

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import random_game
 
 import malfl
 from malfl.metrics import interval
@@ -38,6 +39,15 @@ def test_every_agent_is_scored_as_the_other_sees_it(hom, hom_log, runs):
         expected = malfl.correlation(found, hom.rewards[agent])
         row = runs[(runs["agent"] == agent + 1) & (runs["estimator"] == "LS")].iloc[0]
         assert (row["PCC"], row["SCC"], row["states"]) == expected
+
+
+def test_of_three_agents_the_next_one_watches():
+    game = random_game(np.random.default_rng(2), (2, 3, 2), states=3, state_rewards=True)
+    log = malfl.learn(game, iterations=4, episodes=500, steps=200, seed=0)
+    scores = score_log(log, {"LS": {}})
+    for agent, observer in ((0, 1), (1, 2), (2, 0)):
+        found = malfl.recover(log.observed_by(observer), of=agent)
+        assert scores["PCC"][agent] == malfl.correlation(found, game.rewards[agent]).pearson
 
 
 def test_table_1_holds_means_intervals_and_the_papers_numbers(runs):

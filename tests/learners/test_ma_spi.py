@@ -66,13 +66,15 @@ def test_shapes_and_policies_along_the_way(hom_log):
     assert hom_log.trajectories is None
 
 
-def test_recorded_trajectories_are_those_counted(hom):
+def test_recorded_trajectories_are_those_counted(hom, monkeypatch):
+    monkeypatch.setattr("malfl.sampling.BATCH_STEPS", 60)  # several batches an iteration
     log = learn(hom, iterations=2, episodes=5, steps=30, record=True, seed=0)
     for h in (0, 1):
         played = log.trajectories[h]
         assert played.states.shape == (5, 31)
         counts = naive.joint_counts(hom, played.states, played.actions)
         np.testing.assert_array_equal(log.counts[h], counts)
+    assert log.observed_by(0).trajectories is log.trajectories
     plain = learn(hom, iterations=2, episodes=5, steps=30, seed=0)
     np.testing.assert_array_equal(plain.policies[0], log.policies[0])
 

@@ -1,12 +1,15 @@
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import random_game
+from scipy.special import logsumexp
 
 import malfl
 from malfl.learners.ma_spi import iterate_exactly
 from malfl.recovery import recover_from_policies
+from malfl.soft import marginal_soft_q
 
 
 @pytest.mark.parametrize("kind", ["hom", "het"])
@@ -22,6 +25,11 @@ def test_state_rewards_come_back_from_exact_policies(kind, agent, improvements):
     assert score.states == 81
     true = game.rewards[agent]
     np.testing.assert_allclose(found.values, true - true.mean(), atol=1e-9)
+    # The shapings are those of Theorem 5.1, but for the shaping that the missing constant is.
+    before = [p[1] for p in policies]
+    named = -3 * logsumexp(marginal_soft_q(game, before, agent, 3.0) / 3, axis=1)
+    constant = true.mean() / (1 - game.gamma)
+    np.testing.assert_allclose(found.shapings[1], named + constant, atol=1e-7)
     assert found.determination.rank == 80
     assert found.convergence.converged
 
@@ -88,6 +96,8 @@ def test_options_reach_the_fit(hom_log):
     short = malfl.recover(seen, of=0, method="adam", steps=1, rate=0.5)
     assert short.convergence.steps == 1
     np.testing.assert_allclose(np.abs(short.values), 0.5, atol=1e-6)
+    doubled = malfl.recover(replace(seen, alpha=6.0), of=0)
+    np.testing.assert_allclose(doubled.values, 2 * malfl.recover(seen, of=0).values, atol=1e-9)
     uniform, visits = (malfl.recover(seen, of=0, weighting=w) for w in ("uniform", "visits"))
     assert np.abs(uniform.values - visits.values).max() > 1e-3
     np.testing.assert_array_equal(
