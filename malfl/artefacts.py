@@ -82,7 +82,8 @@ def check_parameters(namespace: Mapping[str, object]) -> None:
     """Refuse parameters that a chapter does not declare, or of another type than it declares.
 
     Papermill itself only warns. Call it as ``check_parameters(globals())`` in the cell after the
-    parameters: the first cell that ran declares them, and a second one before this is papermill's.
+    parameters: the first cell that ran declares them, and papermill's own cell begins with
+    ``# Parameters``. Without such a cell there is nothing to refuse.
 
     Raises
     ------
@@ -92,12 +93,21 @@ def check_parameters(namespace: Mapping[str, object]) -> None:
     cells = namespace["In"]
     if not isinstance(cells, list):
         raise TypeError("namespace must be the globals of a notebook")
-    declared, *given = [source for source in cells if source.strip()][:-1]
-    types = declared_parameters(declared)
-    for source in given:
-        for statement in ast.parse(source).body:
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                check_parameter(statement.targets[0].id, ast.literal_eval(statement.value), types)
+    declared = next(source for source in cells if source.strip())
+    for source in cells:
+        if source.startswith("# Parameters\n"):
+            types = declared_parameters(declared)
+            for statement in ast.parse(source).body:
+                if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                    check_parameter(statement.targets[0].id, _value(statement.value), types)
+
+
+def _value(expression: ast.expr) -> object:
+    """A literal, or the source of what is none (papermill writes NaN as ``float('nan')``)."""
+    try:
+        return ast.literal_eval(expression)
+    except ValueError:
+        return expression
 
 
 def check_parameter(name: str, value: object, types: Mapping[str, str]) -> None:
@@ -105,7 +115,19 @@ def check_parameter(name: str, value: object, types: Mapping[str, str]) -> None:
     if name not in types:
         raise ValueError(f"unknown parameter {name!r}; this chapter takes {', '.join(types)}")
     if type(value) not in TYPES[types[name]]:
-        raise ValueError(f"parameter {name} must be {types[name]}, got {value!r}")
+        shown = ast.unparse(value) if isinstance(value, ast.expr) else repr(value)
+        raise ValueError(f"parameter {name} must be {types[name]}, got {shown}")
+
+
+def default_parameters(source: str) -> dict[str, object]:
+    """Names and values of the parameters that a cell declares."""
+    return {
+        statement.target.id: ast.literal_eval(statement.value)
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.AnnAssign)
+        and isinstance(statement.target, ast.Name)
+        and statement.value is not None
+    }
 
 
 def declared_parameters(source: str) -> dict[str, str]:

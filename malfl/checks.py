@@ -17,6 +17,8 @@ ROUNDING = 1e-9  # how far probabilities may stray from summing to one
 def count(value: object, name: str, at_least: int = 1) -> int:
     """Return ``value`` as an int; raise unless it is a whole number of at least ``at_least``."""
     try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
@@ -43,6 +45,8 @@ def choice(value: str, name: str, allowed: Sequence[str]) -> str:
 def real(value: float, name: str) -> float:
     """Return ``value`` as a finite float."""
     try:
+        if isinstance(value, str):
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}") from None
@@ -92,6 +96,18 @@ def generator(seed: int | np.random.Generator, name: str = "seed") -> np.random.
     )
 
 
+def sequence(values: object, name: str) -> None:
+    """Raise unless ``values`` has a length and can be gone through."""
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str):
+        raise TypeError(f"{name} must be a sequence with one entry for each agent, got {values!r}")
+
+
+def instance(value: object, kind: type, name: str, hint: str) -> None:
+    """Raise unless ``value`` is a ``kind``; ``hint`` says how to come by one."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be of type {kind.__name__} ({hint}), got {type(value).__name__}")
+
+
 def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     """Index of the first true entry of ``mask``."""
     return tuple(int(i) for i in np.argwhere(mask)[0])
@@ -100,9 +116,12 @@ def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
 def numbers(values: npt.ArrayLike, name: str) -> FloatArray:
     """Return ``values`` as a float array of its own; raise if it is not numeric."""
     try:
-        return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = np.array(values)
+    except ValueError as error:
         raise TypeError(f"{name} must be an array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be an array of real numbers, got {array.dtype}")
+    return array.astype(np.float64)
 
 
 def finite(values: npt.ArrayLike, name: str) -> FloatArray:
@@ -152,6 +171,7 @@ def histories(
 
     Each row is a probability distribution, or NaN throughout where the policy is unknown.
     """
+    sequence(values, name)
     if len(values) != len(actions):
         raise ValueError(
             f"{name} must hold one array for each of {len(actions)} agents, got {len(values)}"

@@ -44,6 +44,7 @@ def estimate_policies(
     strength
         Pseudo-count an action of smoothing (default 0.5), or lambda of Eq. 10 (default 0.3).
     """
+    checks.instance(seen, Observation, "seen", "see LearningLog.observed_by")
     checks.choice(method, "method", ("smoothing", "maximum_likelihood", "entropy"))
     if method == "maximum_likelihood" and strength is not None:
         raise ValueError(f"strength must be left out with maximum likelihood, got {strength}")
@@ -76,6 +77,8 @@ def maximum_likelihood(counts: npt.ArrayLike) -> FloatArray:
         Probabilities of the same shape; NaN where nothing was seen.
     """
     numbers = checks.counts(counts, "counts")
+    if numbers.ndim == 0:
+        raise ValueError("counts must have an axis of actions, got a single number")
     total = numbers.sum(axis=-1, keepdims=True)
     shares = np.full_like(numbers, np.nan)
     np.divide(numbers, total, out=shares, where=total > 0)
@@ -85,7 +88,8 @@ def maximum_likelihood(counts: npt.ArrayLike) -> FloatArray:
 def additive_smoothing(counts: npt.ArrayLike, strength: float = 0.5) -> FloatArray:
     """Shares after adding ``strength`` to the count of every action.
 
-    One half makes the bias of the logarithms, which recovery works with, of second order.
+    With one half, differences of logarithms between actions, on which improvements depend, are
+    biased only in the second order of the number of visits.
 
     Parameters
     ----------
@@ -100,6 +104,8 @@ def additive_smoothing(counts: npt.ArrayLike, strength: float = 0.5) -> FloatArr
         Probabilities of the same shape; NaN where nothing was seen.
     """
     numbers = checks.counts(counts, "counts")
+    if numbers.ndim == 0:
+        raise ValueError("counts must have an axis of actions, got a single number")
     total = numbers.sum(axis=-1, keepdims=True)
     padded = numbers + checks.positive(strength, "strength")
     return np.asarray(np.where(total > 0, padded / padded.sum(axis=-1, keepdims=True), np.nan))
@@ -129,6 +135,8 @@ def entropy_regularised(counts: npt.ArrayLike, lambda_: float = 0.3) -> FloatArr
     shares = maximum_likelihood(counts)
     seen = ~np.isnan(shares).any(axis=-1)
     f = shares[seen]
+    if f.size == 0:
+        return shares
     with np.errstate(divide="ignore"):
         log_f = np.log(f / lambda_)
     c = np.full((len(f), 1), 1 / lambda_)
@@ -136,8 +144,10 @@ def entropy_regularised(counts: npt.ArrayLike, lambda_: float = 0.3) -> FloatArr
         p, w = _stationary(f, log_f, c, lambda_)
         step = (p.sum(axis=-1, keepdims=True) - 1) / (p / (1 + w)).sum(axis=-1, keepdims=True)
         c = c + step
-        if (np.abs(step) <= 1e-15 * c).all():
+        if (np.abs(step) <= 1e-14 * c).all():
             break
+    else:
+        raise RuntimeError(f"Newton's steps for Eq. 10 do not settle with lambda_ = {lambda_:g}")
     p, _ = _stationary(f, log_f, c, lambda_)
     result = np.full_like(shares, np.nan)
     result[seen] = p / p.sum(axis=-1, keepdims=True)

@@ -55,6 +55,7 @@ class Dynamics:
         start: int | npt.ArrayLike,
         gamma: float,
     ) -> None:
+        checks.sequence(actions, "actions")
         if len(actions) == 0:
             raise ValueError("actions must name at least one agent, got none")
         sizes = tuple(checks.count(n, f"actions[{i}]") for i, n in enumerate(actions))
@@ -93,15 +94,16 @@ class Dynamics:
         """Return ``agent``; raise unless it is one of ``0..N-1``."""
         return checks.index(agent, name, self.n_agents)
 
-    def check_policies(self, policies: Sequence[npt.ArrayLike]) -> Policies:
+    def check_policies(self, policies: Sequence[npt.ArrayLike], name: str = "policies") -> Policies:
         """Return a joint policy as float arrays; raise unless there is one (S, A_i) an agent."""
+        checks.sequence(policies, name)
         if len(policies) != self.n_agents:
             raise ValueError(
-                f"policies must hold one array for each of {self.n_agents} agents, "
+                f"{name} must hold one array for each of {self.n_agents} agents, "
                 f"got {len(policies)}"
             )
         return tuple(
-            checks.distributions(policy, f"policies[{i}]", (self.n_states, size))
+            checks.distributions(policy, f"{name}[{i}]", (self.n_states, size))
             for i, (policy, size) in enumerate(zip(policies, self.actions, strict=True))
         )
 
@@ -142,6 +144,7 @@ class MarkovGame(Dynamics):
         gamma: float,
     ) -> None:
         super().__init__(actions=actions, transitions=transitions, start=start, gamma=gamma)
+        checks.sequence(rewards, "rewards")
         if len(rewards) != self.n_agents:
             raise ValueError(
                 f"rewards must hold one array for each of {self.n_agents} agents, "
@@ -194,6 +197,11 @@ def _transition_matrix(
 ) -> csr_array:
     joint = int(np.prod(actions))
     if issparse(transitions):
+        if transitions.ndim != 2 or transitions.dtype.kind not in "biuf":
+            raise TypeError(
+                f"transitions must be a matrix of real numbers, got {transitions.ndim} dimensions "
+                f"of {transitions.dtype}"
+            )
         matrix = csr_array(transitions, dtype=np.float64, copy=True)
         rows, states = matrix.shape
         if states == 0 or rows != states * joint:
@@ -201,7 +209,10 @@ def _transition_matrix(
                 f"transitions must have shape (S * {joint}, S) with S >= 1, got {matrix.shape}"
             )
     else:
-        array = np.asarray(transitions)
+        try:
+            array = np.asarray(transitions)
+        except ValueError as error:
+            raise TypeError(f"transitions must be an array of numbers: {error}") from None
         states = array.shape[0] if array.ndim else 0
         if states == 0:
             raise ValueError(f"transitions must have at least one state, got shape {array.shape}")

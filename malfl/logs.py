@@ -29,7 +29,7 @@ class Observation:
         if type(self.dynamics) is not Dynamics:
             raise TypeError("dynamics must not carry rewards; pass game.without_rewards()")
         observer = self.dynamics.check_agent(self.observer, "observer")
-        checks.positive(self.alpha, "alpha")
+        object.__setattr__(self, "alpha", checks.positive(self.alpha, "alpha"))
         counts = checks.counts(self.counts, "counts")
         states, joint = self.dynamics.n_states, self.dynamics.n_joint_actions
         if counts.ndim != 3 or counts.shape[1:] != (states, joint) or len(counts) == 0:
@@ -66,9 +66,27 @@ class LearningLog:
     game: MarkovGame
     alpha: float
     policies: Policies  # one (H + 1, S, A_i) array an agent: pi_0..pi_H
-    q: Policies  # one (H, S, A_i) array an agent: the values that pi_{h+1} was drawn from
+    q: Policies  # one (H, S, A_i) array an agent: the values whose softmax is pi_{h+1}
     counts: IntArray  # (H, S, A), steps of pi_h that took joint action a in state s
     trajectories: tuple[Trajectories, ...] | None = None  # of pi_0..pi_{H-1}, if recorded
+
+    def __post_init__(self) -> None:
+        game = self.game
+        if self.counts.ndim != 3 or self.counts.shape[1:] != (game.n_states, game.n_joint_actions):
+            raise ValueError(
+                f"counts must have shape (H, {game.n_states}, {game.n_joint_actions}), "
+                f"got {self.counts.shape}"
+            )
+        for name, arrays, length in (
+            ("policies", self.policies, len(self.counts) + 1),
+            ("q", self.q, len(self.counts)),
+        ):
+            shapes = [array.shape for array in arrays]
+            expected = [(length, game.n_states, own) for own in game.actions]
+            if shapes != expected:
+                raise ValueError(f"{name} must have shapes {expected}, got {shapes}")
+        for array in (self.counts, *self.policies, *self.q):
+            checks.frozen(array)
 
     @property
     def iterations(self) -> int:

@@ -10,7 +10,7 @@ from malfl import checks
 from malfl.checks import FloatArray
 from malfl.recovery import RecoveredReward
 
-TIE = 1e-9  # values closer than this share of the range count as equal when ranked
+TIE = 1e-9  # neighbours closer than this share of the range count as equal when ranked
 
 
 class Correlation(NamedTuple):
@@ -46,8 +46,8 @@ def pearson(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     """Spearman's rank correlation of two arrays of the same shape, in [-1, 1].
 
-    Values within a billionth of the range of each other are ties; without that, rounding errors
-    of a perfect recovery break the ties of the true reward.
+    Neighbouring values less than a billionth of the range apart are ties; without that, rounding
+    errors of a perfect recovery break the ties of the true reward.
 
     Raises
     ------
@@ -66,13 +66,13 @@ def correlation(recovered: RecoveredReward, true: npt.ArrayLike) -> Correlation:
     Parameters
     ----------
     true
-        The agent's reward, shape (S,) or (S, A).
+        The agent's reward, shape (S,), (S, A) or (S, A_0, ..., A_{N-1}).
     """
     truth = checks.finite(true, "true")
-    truth = truth if truth.ndim == 1 else truth.mean(axis=1)
     values = recovered.over_states()
-    if values.shape != truth.shape:
-        raise ValueError(f"true must have {len(values)} states, got {len(truth)}")
+    if truth.ndim == 0 or len(truth) != len(values):
+        raise ValueError(f"true must have {len(values)} states, got shape {truth.shape}")
+    truth = truth.reshape(len(truth), -1).mean(axis=1)
     known = np.isfinite(values)
     return Correlation(
         pearson(values[known], truth[known]),
@@ -120,4 +120,9 @@ def _comparable(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[FloatArray, FloatAr
 
 
 def _tied(values: FloatArray) -> FloatArray:
-    return np.asarray(np.round((values - values.min()) / np.ptp(values) / TIE))
+    """Number the groups of values that a gap sets apart."""
+    order = np.argsort(values)
+    apart = np.diff(values[order], prepend=values[order[0]]) > TIE * np.ptp(values)
+    groups = np.empty(len(values))
+    groups[order] = apart.cumsum()
+    return groups

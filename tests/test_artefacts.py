@@ -2,7 +2,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from malfl.artefacts import Results, check_parameter, check_parameters, declared_parameters
+from malfl.artefacts import (
+    Results,
+    check_parameter,
+    check_parameters,
+    declared_parameters,
+    default_parameters,
+)
 
 DECLARED = "alpha: float = 3.0  # entropy\nseeds: int = 5\nkind: str = 'hom'\nfast: bool = False"
 
@@ -73,12 +79,22 @@ def test_no_parameters_pass():
         ("seeds = 2.5", "parameter seeds must be int, got 2.5"),
         ("seeds = True", "parameter seeds must be int, got True"),
         ("alpha = 'high'", "parameter alpha must be float, got 'high'"),
+        ("alpha = float('nan')", r"parameter alpha must be float, got float\('nan'\)"),
         ("alpha = 1.0\nkind = None", "parameter kind must be str, got None"),
     ],
 )
 def test_bad_parameters_are_named(given, message):
     with pytest.raises(ValueError, match=message):
-        check_parameters({"In": ["", DECLARED, given, "check_parameters(globals())"]})
+        check_parameters({"In": ["", DECLARED, f"# Parameters\n{given}\n", "check"]})
+
+
+def test_a_notebook_can_be_worked_with_by_hand():
+    cells = ["", DECLARED, "check_parameters(globals())", "%matplotlib inline", "own = [1]"]
+    check_parameters({"In": [*cells, "alpha: float = f(2)", "check_parameters(globals())"]})
+
+
+def test_default_parameters():
+    assert default_parameters(DECLARED) == {"alpha": 3.0, "seeds": 5, "kind": "hom", "fast": False}
 
 
 def test_profiles_are_checked_the_same_way():

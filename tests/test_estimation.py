@@ -113,6 +113,18 @@ def test_bad_counts_and_strengths_are_named(function, arguments, message):
         function(*arguments)
 
 
+def test_nothing_seen_at_all_is_unknown_throughout():
+    for estimate in (maximum_likelihood, additive_smoothing, entropy_regularised):
+        assert np.isnan(estimate(np.zeros((2, 3)))).all()
+        with pytest.raises(ValueError, match="counts must have an axis of actions"):
+            estimate(5)
+
+
+def test_a_log_is_no_observation(hom_log):
+    with pytest.raises(TypeError, match=r"seen must be of type Observation .*observed_by.*LearningLog"):
+        estimate_policies(hom_log)
+
+
 def test_bad_methods_are_named(hom_log):
     seen = hom_log.observed_by(0)
     with pytest.raises(ValueError, match="method must be one of smoothing, maximum_likelihood"):

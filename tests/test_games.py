@@ -81,6 +81,11 @@ def test_without_rewards_there_are_none():
     bare = make().without_rewards()
     assert type(bare) is Dynamics
     assert not hasattr(bare, "rewards")
+    assert (bare.gamma, bare.actions) == (0.5, (2, 2))
+    moved = make(start=[0, 0.5, 0.5], gamma=0.7).without_rewards()
+    np.testing.assert_array_equal(moved.start, [0, 0.5, 0.5])
+    assert moved.gamma == 0.7
+    np.testing.assert_array_equal(moved.transitions.toarray(), make().transitions.toarray())
 
 
 @pytest.mark.parametrize(
@@ -93,6 +98,7 @@ def test_without_rewards_there_are_none():
         ({"transitions": TABLE + 1}, r"transitions\[2, 0\] is 3; a next state must lie in 0..2"),
         ({"transitions": -TABLE}, r"transitions\[0, 1\] is -1"),
         ({"transitions": probabilities(e1_2_0=0.9)}, "state 1 under joint action 2 sum to 0.9"),
+        ({"transitions": probabilities(e1_2_0=1 - 1e-6)}, "they must sum to 1"),
         ({"transitions": probabilities(e1_2=[1.5, -0.5, 0])}, "action 2 to state 1 is -0.5"),
         ({"transitions": probabilities(e1_2_0=np.nan)}, r"transitions\[1, 2, 0\] is nan"),
         ({"transitions": np.ones((3, 4, 2)) / 2}, r"shape \(3, 4, 3\) or \(3, 2, 2, 3\)"),
@@ -101,7 +107,14 @@ def test_without_rewards_there_are_none():
         ({"rewards": [np.zeros(3), np.zeros(4)]}, r"rewards\[1\] must have shape \(3,\), \(3, 4\)"),
         ({"rewards": [np.zeros(3), [0, np.inf, 0]]}, r"rewards\[1\]\[1\] is inf"),
         ({"rewards": [[0, np.nan, 0], np.zeros(3)]}, r"rewards\[0\]\[1\] is nan"),
-        ({"rewards": [["a", "b", "c"], np.zeros(3)]}, r"rewards\[0\] must be an array of numbers"),
+        ({"rewards": [["a", "b", "c"], np.zeros(3)]}, r"rewards\[0\] must be an array of real"),
+        ({"rewards": [1j * np.ones(3), np.zeros(3)]}, r"rewards\[0\] must be an array of real"),
+        ({"rewards": [[[1, 2], [3]], np.zeros(3)]}, r"rewards\[0\] must be an array of numbers"),
+        ({"rewards": None}, "rewards must be a sequence with one entry for each agent, got None"),
+        ({"actions": 4}, "actions must be a sequence with one entry for each agent, got 4"),
+        ({"transitions": [[0, 1], [2]]}, "transitions must be an array of numbers"),
+        ({"transitions": csr_array(np.ones(3))}, "transitions must be a matrix of real numbers"),
+        ({"start": True}, "start must be a whole number, got True"),
         ({"start": 3}, r"start must lie in 0..2, got 3"),
         ({"start": [0.5, 0.4, 0]}, "start.* sums to 0.9"),
         ({"start": [1.5, -0.5, 0]}, r"start\[1\] is -0.5"),

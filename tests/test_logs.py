@@ -45,6 +45,17 @@ def test_bad_observations_are_named(hom_log, changes, message):
         replace(hom_log.observed_by(1), **changes)
 
 
+def test_a_log_holds_together_and_stays_as_it_is(hom_log):
+    with pytest.raises(ValueError, match="read-only"):
+        hom_log.policies[0][0] = 0
+    with pytest.raises(ValueError, match=r"counts must have shape \(H, 81, 25\)"):
+        replace(hom_log, counts=hom_log.counts[:, :5])
+    with pytest.raises(ValueError, match="policies must have shapes"):
+        replace(hom_log, policies=hom_log.q)
+    with pytest.raises(ValueError, match="q must have shapes"):
+        replace(hom_log, q=hom_log.policies)
+
+
 def test_bad_questions_to_a_log_are_named(hom_log):
     with pytest.raises(ValueError, match=r"agent must lie in 0..1, got 5"):
         hom_log.observed_by(5)

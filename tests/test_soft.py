@@ -26,7 +26,8 @@ def test_marginal_q_is_the_expectation_over_opponents(game, policies):
 def test_lemma_4_6_the_induced_process_has_the_marginal_q(game, policies):
     for agent in range(game.n_agents):
         mdp = soft.induced_mdp(game, policies, agent)
-        assert mdp.actions == (game.actions[agent],)
+        assert (mdp.actions, mdp.gamma) == ((game.actions[agent],), game.gamma)
+        np.testing.assert_array_equal(mdp.start, game.start)
         theirs = soft.soft_q(mdp, [policies[agent]], 0, ALPHA)
         ours = soft.marginal_soft_q(game, policies, agent, ALPHA)
         np.testing.assert_allclose(ours, theirs, atol=1e-11)

@@ -62,11 +62,14 @@ def learn(
     ValueError
         If a number is out of range, a policy is not one, or ``evaluation`` is unknown.
     """
+    checks.instance(game, MarkovGame, "game", "with rewards to learn from")
     alpha, beta = checks.positive(alpha, "alpha"), checks.step_size(beta)
     iterations = checks.count(iterations, "iterations")
     episodes, steps = checks.count(episodes, "episodes"), checks.count(steps, "steps")
     checks.choice(evaluation, "evaluation", ("td", "sarsa", "exact"))
-    policies = game.uniform_policies() if initial is None else game.check_policies(initial)
+    policies = (
+        game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
+    )
     world, *minds = checks.generator(seed).spawn(1 + game.n_agents)
     history, evaluated, kept = [policies], [], []
     counts = np.zeros((iterations, game.n_states, game.n_joint_actions), dtype=np.int64)
@@ -116,7 +119,8 @@ def iterate_exactly(
         One (H + 1, S, A_i) array an agent.
     """
     iterations = checks.count(iterations, "iterations")
-    history = [game.uniform_policies() if initial is None else game.check_policies(initial)]
+    start = game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
+    history = [start]
     for _ in range(iterations):
         history.append(improve_all(game, history[-1], alpha)[1])
     return _by_agent(history)

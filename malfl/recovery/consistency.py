@@ -74,7 +74,7 @@ def consistency_system(
     checks.choice(reward_class, "reward_class", REWARD_CLASSES)
     targets = improvement_targets(dynamics, policies, agent, alpha)
     improvements, states, own = targets.shape
-    weights = np.ones_like(targets) if weights is None else np.asarray(weights, dtype=np.float64)
+    weights = np.ones_like(targets) if weights is None else checks.numbers(weights, "weights")
     if weights.shape != targets.shape:
         raise ValueError(f"weights must have shape {targets.shape}, got {weights.shape}")
     if not (weights >= 0).all() or not np.isfinite(weights).all():

@@ -9,13 +9,16 @@ from malfl.checks import FloatArray, IntArray
 from malfl.recovery.consistency import ConsistencySystem, Fit, finish
 from malfl.recovery.diagnostics import Determination
 
-RANK_TOLERANCE = 1e-10  # relative; exact zeros come out near 1e-15, true values above 1e-6
+RANK_TOLERANCE = 1e-10  # relative to the equations before the shapings are projected out
 
 
 def least_squares(system: ConsistencySystem) -> Fit:
     """Minimise Eq. 12 exactly; among all minima, take the reward of least norm."""
     matrix, targets = _without_shapings(system)
-    reward = np.asarray(lstsq(matrix, targets, cond=RANK_TOLERANCE)[0])
+    largest, floor = svdvals(matrix).max(initial=0.0), _rank_floor(system)
+    reward = np.zeros(system.reward.shape[1])
+    if largest > floor:
+        reward = np.asarray(lstsq(matrix, targets, cond=floor / largest)[0])
     shapings = np.zeros(system.shaping.shape[1])
     for h, rows in _improvements(system):
         block = slice(h * system.states, (h + 1) * system.states)
@@ -30,13 +33,23 @@ def determination(system: ConsistencySystem) -> Determination:
     """How many directions of the reward the equations fix, and how firmly."""
     matrix, _ = _without_shapings(system)
     values = svdvals(matrix)
-    fixed = values[values > RANK_TOLERANCE * max(values.max(initial=0.0), 1e-300)]
+    fixed = values[values > _rank_floor(system)]
     return Determination(
         unknowns=int(system.touched.sum()),
         rank=len(fixed),
         smallest_singular_value=float(fixed.min(initial=np.inf)),
         largest_singular_value=float(fixed.max(initial=0.0)),
     )
+
+
+def _rank_floor(system: ConsistencySystem) -> float:
+    """Singular values below this are rounding errors.
+
+    Not relative to the largest one: where shapings explain everything, that is one as well.
+    """
+    weighted = abs(system.reward.multiply(np.sqrt(system.weights)[:, None]))
+    bound = np.sqrt(weighted.sum(axis=0).max(initial=0.0) * weighted.sum(axis=1).max(initial=0.0))
+    return RANK_TOLERANCE * float(bound)
 
 
 def _improvements(system: ConsistencySystem) -> Iterator[tuple[int, IntArray]]:

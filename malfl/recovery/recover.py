@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -32,8 +32,8 @@ class RecoveredReward:
     reward_class: RewardClass
     shapings: FloatArray  # (H, S), g_h of Section 5.2
     convergence: Convergence
-    unvisited: IntArray  # (k, 2), pairs (iteration, state) without data
     system: ConsistencySystem  # the equations that were solved
+    unvisited: IntArray | None = None  # (k, 2), pairs (iteration, state) without data, if data
 
     @cached_property
     def determination(self) -> Determination:
@@ -69,8 +69,9 @@ def recover(
         ``"least_squares"``: the exact minimum of Eq. 12. ``"adam"``: descent from zero, as in
         Table 3.
     reward_class
-        What the reward may depend on. ``"state"``: R(s), found up to a constant from two
-        improvements on. ``"state-action"``: R(s, a^i). ``"joint-action"``: R(s, a).
+        What the reward may depend on. ``"state"``: R(s). ``"state-action"``: R(s, a^i).
+        ``"joint-action"``: R(s, a). How much of it can be found depends on the game and on how
+        the opponents change; ``determination`` of the result says so.
     weighting
         Of the equations (h, s, a^i): all alike, or by how often a^i was seen in s under pi_h.
     policies
@@ -90,11 +91,18 @@ def recover(
         If fewer than two iterations were seen, an estimated policy has a zero (as maximum
         likelihood may), no equation is left, or an option is unknown.
     """
+    checks.instance(seen, Observation, "seen", "see LearningLog.observed_by")
     of = seen.dynamics.check_agent(of, "of")
     if of == seen.observer:
         raise ValueError(f"of must be another agent than the observer, both are {of}")
     checks.choice(weighting, "weighting", ("uniform", "visits"))
     estimates = estimate_policies(seen) if policies is None else policies
+    checks.instance(estimates, PolicyEstimates, "policies", "see estimate_policies")
+    if len(estimates.visits) != seen.iterations:
+        raise ValueError(
+            f"policies must cover the {seen.iterations} iterations seen, got "
+            f"{len(estimates.visits)}"
+        )
     unvisited = estimates.unvisited
     if len(unvisited):
         warnings.warn(
@@ -103,7 +111,7 @@ def recover(
             "there are left out",
             stacklevel=2,
         )
-    return recover_from_policies(
+    found = recover_from_policies(
         seen.dynamics,
         estimates.policies,
         of=of,
@@ -113,8 +121,8 @@ def recover(
         weights=seen.own_counts(of)[1:] if weighting == "visits" else None,
         steps=steps,
         rate=rate,
-        unvisited=unvisited,
     )
+    return replace(found, unvisited=unvisited)
 
 
 def recover_from_policies(
@@ -128,7 +136,6 @@ def recover_from_policies(
     weights: FloatArray | None = None,
     steps: int = 1000,
     rate: float = 0.01,
-    unvisited: IntArray | None = None,
 ) -> RecoveredReward:
     """Recover the reward of agent ``of`` from policies, known or estimated.
 
@@ -140,20 +147,19 @@ def recover_from_policies(
         Of the equations, shape (H, S, A_i), 0 or more; all 1 by default.
     alpha, method, reward_class, steps, rate
         As for `recover`.
-    unvisited
-        Passed on to the result.
 
     Raises
     ------
     ValueError
         As `recover` does.
     """
+    of = dynamics.check_agent(of, "of")
     checks.choice(method, "method", ("least_squares", "adam"))
     system = consistency_system(dynamics, policies, of, alpha, reward_class, weights)
     if len(system.targets) == 0:
         raise ValueError(
-            "policies determine no equation: every improvement meets a state never visited "
-            "or has weight 0; observe more episodes"
+            "policies and weights leave no equation: every one meets a state never visited or has "
+            "weight 0; observe more episodes, or weigh differently"
         )
     fit = least_squares(system) if method == "least_squares" else adam(system, steps, rate)
     return RecoveredReward(
@@ -161,6 +167,5 @@ def recover_from_policies(
         reward_class=reward_class,
         shapings=fit.shapings.reshape(-1, system.states),
         convergence=fit.convergence,
-        unvisited=np.empty((0, 2), dtype=np.int64) if unvisited is None else unvisited,
         system=system,
     )

@@ -97,6 +97,11 @@ def test_policies_with_zeros_can_be_played():
     assert log.counts[0][:, [0, 3, 4, 5]].sum() == 0
 
 
+def test_there_must_be_rewards_to_learn_from(hom):
+    with pytest.raises(TypeError, match=r"game must be of type MarkovGame .*, got Dynamics"):
+        learn(hom.without_rewards(), seed=0)
+
+
 def test_same_seed_same_run(game):
     one, two, other = (learn(game, **SMALL, seed=seed) for seed in (1, 1, 2))
     for agent in range(game.n_agents):
@@ -118,7 +123,9 @@ def test_same_seed_same_run(game):
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"seed": None}, "seed must be a whole number, got None"),
         ({"evaluation": "dp"}, "evaluation must be one of td, sarsa, exact, got 'dp'"),
-        ({"initial": [np.ones((81, 5))] * 2}, r"policies\[0\]\[0\] sums to 5"),
+        ({"initial": [np.ones((81, 5))] * 2}, r"initial\[0\]\[0\] sums to 5"),
+        ({"initial": 5}, "initial must be a sequence with one entry for each agent, got 5"),
+        ({"steps": True}, "steps must be a whole number, got True"),
     ],
 )
 def test_bad_options_are_named(hom, options, message):

@@ -117,11 +117,54 @@ def test_the_observer_may_have_alpha_wrong_and_only_the_scale_suffers_at_most(ho
     np.testing.assert_allclose(double, 2 * right, atol=1e-9)
 
 
+@pytest.mark.parametrize("reward_class", ["state", "state-action", "joint-action"])
+def test_what_shapings_explain_is_not_determined(reward_class):
+    """Every action flips the state: any reward of the state is a shaping."""
+    flip = malfl.MarkovGame(
+        actions=(2, 2), transitions=[[1] * 4, [0] * 4], rewards=[[0.0, 1]] * 2, start=0, gamma=0.9
+    )
+    policies = iterate_exactly(flip, iterations=3)
+    found = recover_from_policies(flip, policies, of=0, alpha=3.0, reward_class=reward_class)
+    assert found.determination.rank < found.determination.unknowns
+    if reward_class == "state":
+        assert found.determination.rank == 0
+        np.testing.assert_array_equal(found.values, [0, 0])
+        assert found.determination.smallest_singular_value == np.inf
+
+
+def test_moves_that_nobody_controls_tell_nothing():
+    game = malfl.gridworlds.ma_lfl(slip=1.0)
+    found = recover_from_policies(game, iterate_exactly(game, iterations=3), of=0, alpha=3.0)
+    assert found.determination.rank == 0
+    assert np.abs(found.values).max() == 0
+
+
+def test_without_a_future_state_rewards_cannot_be_known():
+    game = malfl.gridworlds.ma_lfl(gamma=0.0)
+    found = recover_from_policies(game, iterate_exactly(game, iterations=3), of=0, alpha=3.0)
+    assert (found.determination.rank, found.determination.free) == (0, 81)
+
+
+def test_adam_converges_if_it_is_given_the_time():
+    game = random_game(np.random.default_rng(2), states=3, state_rewards=True)
+    policies = iterate_exactly(game, alpha=0.7, iterations=3)
+    short, long = (
+        recover_from_policies(
+            game, policies, of=0, alpha=0.7, method="adam", steps=steps, rate=0.01
+        )
+        for steps in (300, 30_000)
+    )
+    assert not short.convergence.converged
+    assert long.convergence.converged
+    exact = recover_from_policies(game, policies, of=0, alpha=0.7)
+    assert malfl.correlation(long, exact.values).pearson > 0.9999
+
+
 def test_states_never_visited_are_reported(hom):
     seen = malfl.learn(hom, iterations=3, episodes=1, steps=1, seed=0).observed_by(1)
     with (
         pytest.warns(UserWarning, match="240 of 243 pairs .* were never visited"),
-        pytest.raises(ValueError, match="policies determine no equation"),
+        pytest.raises(ValueError, match="policies and weights leave no equation"),
     ):
         malfl.recover(seen, of=0)
     seen = malfl.learn(hom, iterations=3, episodes=1, steps=300, seed=0).observed_by(1)
@@ -163,6 +206,17 @@ def test_observers_see_each_other_among_three():
 def test_bad_options_are_named(hom_log, options, message):
     with pytest.raises(ValueError, match=message):
         malfl.recover(hom_log.observed_by(1), **options)
+
+
+def test_estimates_must_be_of_what_was_seen(hom, hom_log):
+    seen = hom_log.observed_by(1)
+    other = malfl.learn(hom, iterations=3, episodes=200, steps=50, seed=0).observed_by(1)
+    with pytest.raises(ValueError, match="policies must cover the 4 iterations seen, got 3"):
+        malfl.recover(seen, of=0, policies=malfl.estimate_policies(other))
+    with pytest.raises(TypeError, match="policies must be of type PolicyEstimates"):
+        malfl.recover(seen, of=0, policies=hom_log.policies)
+    with pytest.raises(TypeError, match=r"seen must be of type Observation .*observed_by"):
+        malfl.recover(hom_log, of=0)
 
 
 def test_plain_shares_with_a_zero_are_refused(hom):
