@@ -4,6 +4,10 @@ PYTHON ?= python3
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
+ifeq ($(filter $(PROFILE),paper quick),)
+$(error PROFILE must be paper or quick, got '$(PROFILE)')
+endif
+
 .PHONY: book test clean
 
 book: .venv/installed

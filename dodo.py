@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +24,12 @@ import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
-from malfl.artefacts import Results, check_parameter, declared_parameters
+from malfl.artefacts import (
+    Results,
+    check_parameter,
+    declared_parameters,
+    default_parameters,
+)
 
 ROOT = Path(__file__).parent
 PROFILE = os.environ.get("PROFILE", "paper")
@@ -92,6 +96,7 @@ def task_site() -> dict[str, Any]:
     pages = [path for path in (ROOT / "book").rglob("*") if path.is_file()]
     return {
         "file_dep": [
+            str(ROOT / "dodo.py"),
             str(ROOT / "_config.yml"),
             str(ROOT / "_toc.yml"),
             *(str(path) for path in pages if path.suffix != ".ipynb"),
@@ -105,75 +110,106 @@ def task_site() -> dict[str, Any]:
 def profile_parameters(chapter: Path) -> dict[str, Any]:
     """What a profile changes of a chapter's own parameters; refuse what it does not declare."""
     file = ROOT / "book" / "profiles" / PROFILE / f"{chapter.stem}.yaml"
-    parameters: dict[str, Any] = yaml.safe_load(file.read_text()) if file.exists() else {}
-    declared = next(
-        (
-            declared_parameters(cell.source)
-            for cell in nbformat.read(chapter, as_version=4).cells
-            if "parameters" in cell.metadata.get("tags", [])
-        ),
-        {},
-    )
-    for name, value in parameters.items():
-        try:
-            check_parameter(name, value, declared)
-        except ValueError as error:
-            sys.exit(f"{file.relative_to(ROOT)}: {error}")
+    parameters = (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
+    try:
+        if not isinstance(parameters, dict):
+            raise ValueError(f"a profile maps names to values, got {parameters!r}")
+        for name, value in parameters.items():
+            check_parameter(name, value, declared_parameters(parameters_cell(chapter)))
+    except ValueError as error:
+        sys.exit(f"{file.relative_to(ROOT)}: {error}")
     return parameters
+
+
+def parameters_cell(chapter: Path) -> str:
+    """Source of the cell in which a chapter declares its parameters."""
+    for cell in nbformat.read(chapter, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            return str(cell.source)
+    raise ValueError(f"{chapter.name} has no cell tagged 'parameters'")
 
 
 def fingerprint(chapter: Path, parameters: dict[str, Any]) -> str:
     """One number for all that an executed chapter depends on."""
     versions = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
-    digest = hashlib.sha256(json.dumps([parameters, versions], sort_keys=True).encode())
-    for path in [chapter, *sorted((ROOT / "malfl").rglob("*.py"))]:
+    inputs = [parameters, versions, platform.python_version()]
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
+    for path in [chapter, ROOT / "dodo.py", *sorted((ROOT / "malfl").rglob("*.py"))]:
         digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
 def is_current(executed: Path, inputs: str) -> bool:
-    """Whether a chapter was executed with these inputs; the notebook itself remembers.
+    """Whether a chapter was executed with these inputs, and its results are those it wrote.
 
-    So a build that was killed, and wrote no records, still goes on where it was.
+    The notebook itself remembers, so a build that was killed still goes on where it was.
     """
+    made = provenance_of(executed)
+    return made.get("fingerprint") == inputs and all(
+        checksum(RESULTS / name) == value for name, value in made["results"].items()
+    )
+
+
+def provenance_of(executed: Path) -> dict[str, Any]:
+    """How an executed chapter was made; empty if there is none."""
     if not executed.exists():
-        return False
-    provenance = nbformat.read(executed, as_version=4).metadata.get("provenance", {})
-    return bool(provenance.get("fingerprint") == inputs)
+        return {}
+    return dict(nbformat.read(executed, as_version=4).metadata.get("provenance", {}))
+
+
+def checksum(file: Path) -> str | None:
+    """SHA-256 of a file, or None if it does not exist."""
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None
 
 
 def execute(chapter: Path, executed: Path, parameters: dict[str, Any], inputs: str) -> bool:
-    """Run a chapter in _build/<profile>, where its results land; report and keep a failure."""
+    """Run a chapter in a folder of its own; only a success replaces earlier results."""
     follow_cells(chapter, len(nbformat.read(chapter, as_version=4).cells))
-    executed.parent.mkdir(parents=True, exist_ok=True)
-    partial = executed.with_suffix(".partial.ipynb")
     failed = BUILD / "failed" / chapter.name
-    failed.parent.mkdir(exist_ok=True)
+    desk = BUILD / "running" / chapter.stem
+    shutil.rmtree(desk, ignore_errors=True)
+    for folder in (executed.parent, failed.parent, desk, RESULTS):
+        folder.mkdir(parents=True, exist_ok=True)
     failed.unlink(missing_ok=True)
+    running = desk / chapter.name
     began = time.perf_counter()
+    problem = None
     try:
         papermill.execute_notebook(
-            chapter, partial, parameters, cwd=BUILD, kernel_name="python3",
+            chapter, running, parameters, cwd=desk, kernel_name="python3",
             progress_bar=False, log_output=True,
         )  # fmt: skip
+        notebook = nbformat.read(running, as_version=4)
+        if warned := warnings_in(notebook):
+            problem = f"it warns\n{warned}"
     except PapermillExecutionError as error:
-        partial.replace(failed)
-        say(chapter, f"FAILED, see {failed.relative_to(ROOT)}\n{error}")
-        return False
-    except Exception:
-        partial.unlink(missing_ok=True)
-        say(chapter, f"FAILED\n{traceback.format_exc()}")
+        problem = str(error)
+    if problem is not None:
+        running.replace(failed)
+        say(chapter, f"FAILED, see {failed.relative_to(ROOT)}\n{problem}")
         return False
     seconds = time.perf_counter() - began
-    notebook = nbformat.read(partial, as_version=4)
-    if warned := warnings_in(notebook):
-        partial.replace(failed)
-        say(chapter, f"FAILED, it warns, see {failed.relative_to(ROOT)}\n{warned}")
-        return False
-    add_provenance(notebook, parameters, seconds)
-    notebook.metadata["provenance"]["fingerprint"] = inputs
-    nbformat.write(notebook, partial)
-    partial.replace(executed)
+    results = sorted((desk / "results").iterdir()) if (desk / "results").exists() else []
+    add_provenance(
+        notebook,
+        {
+            "profile": PROFILE,
+            "parameters": default_parameters(parameters_cell(chapter)) | parameters,
+            "versions": {"python": platform.python_version()}
+            | {name: metadata.version(name) for name in SHOWN},
+            "processor": processor(),
+            "seconds": round(seconds, 1),
+            "results": {file.name: checksum(file) for file in results},
+            "fingerprint": inputs,
+        },
+    )
+    nbformat.write(notebook, running)
+    for name in provenance_of(executed).get("results", {}):
+        (RESULTS / name).unlink(missing_ok=True)
+    for file in results:
+        file.replace(RESULTS / file.name)
+    running.replace(executed)
+    shutil.rmtree(desk)
     say(chapter, f"done in {seconds:.1f} s")
     return True
 
@@ -207,18 +243,8 @@ def say(chapter: Path, message: str) -> None:
     print(f"{chapter.stem}: {message}", flush=True)
 
 
-def add_provenance(
-    notebook: nbformat.NotebookNode, parameters: dict[str, Any], seconds: float
-) -> None:
+def add_provenance(notebook: nbformat.NotebookNode, provenance: dict[str, Any]) -> None:
     """Replace papermill's records, which hold paths and times, by how the page was made."""
-    provenance: dict[str, Any] = {
-        "profile": PROFILE,
-        "parameters": parameters,
-        "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in SHOWN},
-        "processor": processor(),
-        "seconds": round(seconds, 1),
-    }
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
@@ -226,17 +252,16 @@ def add_provenance(
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.id = "injected"
     notebook.metadata["provenance"] = provenance
-    changed = json.dumps(parameters) if parameters else "the chapter's own"
+    parameters = ", ".join(f"`{name} = {v!r}`" for name, v in provenance["parameters"].items())
     versions = ", ".join(f"{name} {v}" for name, v in provenance["versions"].items())
     lines = [
         "````{admonition} How this page was made",
         ":class: dropdown note",
-        f"- Profile: {PROFILE}; parameters: `{changed}`"
-        if parameters
-        else f"- Profile: {PROFILE}; parameters: {changed}",
+        f"- Profile: {PROFILE}",
+        f"- Parameters: {parameters}",
         f"- Versions: {versions}",
         f"- Processor: {provenance['processor']}",
-        f"- Wall-clock: {seconds:.1f} s",
+        f"- Wall-clock: {provenance['seconds']:.1f} s",
         "````",
     ]
     notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(lines), id="provenance"))

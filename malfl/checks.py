@@ -105,7 +105,9 @@ def sequence(values: object, name: str) -> None:
 def instance(value: object, kind: type, name: str, hint: str) -> None:
     """Raise unless ``value`` is a ``kind``; ``hint`` says how to come by one."""
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be of type {kind.__name__} ({hint}), got {type(value).__name__}")
+        raise TypeError(
+            f"{name} must be of type {kind.__name__} ({hint}), got {type(value).__name__}"
+        )
 
 
 def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:

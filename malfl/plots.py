@@ -26,16 +26,11 @@ def set_style() -> None:
     )
 
 
-def game_board(size: int = 3, cells: tuple[int, int] = (1, 5)) -> Figure:
-    """The grid game and its distances: MA-LfL's Figure 2, redrawn.
-
-    Parameters
-    ----------
-    cells
-        Where agents 1 and 2 stand in the right panel.
-    """
+def game_board(size: int = 3) -> Figure:
+    """The grid game and its distances: MA-LfL's Figure 2, redrawn."""
     figure, (rules, distances) = plt.subplots(1, 2, figsize=(9, 4.4))
     goal = size * size - 1
+    cells = (1, 2 * size - 1)  # where the agents stand in the right panel
     for axes in (rules, distances):
         _board(axes, size)
         axes.add_patch(Rectangle((size - 1.5, size - 1.5), 1, 1, color="#dcecc9", zorder=0))

@@ -121,7 +121,9 @@ def test_nothing_seen_at_all_is_unknown_throughout():
 
 
 def test_a_log_is_no_observation(hom_log):
-    with pytest.raises(TypeError, match=r"seen must be of type Observation .*observed_by.*LearningLog"):
+    with pytest.raises(
+        TypeError, match=r"seen must be of type Observation .*observed_by.*LearningLog"
+    ):
         estimate_policies(hom_log)
 
 
