@@ -38,6 +38,7 @@ def direct_dependencies():
 def test_conda_has_the_same_pins():
     *_, pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     versions = constraints()
+    assert "--constraint constraints.txt" in pip["pip"]  # and so the pins of what these need
     assert pins(pip["pip"]) == {name: versions[name] for name in direct_dependencies()}
 
 
