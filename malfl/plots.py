@@ -155,7 +155,8 @@ def over_iterations(table: pd.DataFrame, y: str, hue: str, col: str, log: bool =
         if log:
             grid.set(yscale="log")
         sns.move_legend(grid, "upper center", bbox_to_anchor=(0.5, 0), ncols=2, title=None)
-    return grid.figure
+    figure: Figure = grid.figure
+    return figure
 
 
 def policy_strip(policies: Sequence[FloatArray], state: int, actions: Sequence[str]) -> Figure:
