@@ -1,3 +1,5 @@
+import os
+
 import naive
 import numpy as np
 import pytest
@@ -81,3 +83,7 @@ def test_seeds_decide_everything_and_global_state_nothing(game, policies):
 def test_nothing_to_play_is_refused(game, policies, options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         sample_trajectories(game, policies, **({"episodes": 1, "steps": 1, "seed": 0} | options))
+
+
+def test_the_compiler_is_on_or_off_as_asked():
+    assert hasattr(draw, "py_func") == (os.environ.get("NUMBA_DISABLE_JIT") != "1")
