@@ -32,7 +32,7 @@ FLAGS = [
 UNRENDERED = """[...document.querySelectorAll(".math")].filter(
     (m) => !m.querySelector("mjx-container svg") || m.querySelector("[data-mml-node=merror]")
 ).map((m) => m.textContent)"""
-CUT_OFF = """[...document.querySelectorAll("div.math, .cell_output")].filter(
+CUT_OFF = """[...document.querySelectorAll("div.math mjx-container, .cell_output")].filter(
     (m) => m.scrollWidth > m.clientWidth + 1
 ).map((m) => m.textContent)"""
 MISSING_IMAGES = """[...document.images].filter(
