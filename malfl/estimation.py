@@ -76,10 +76,7 @@ def maximum_likelihood(counts: npt.ArrayLike) -> FloatArray:
     ndarray
         Probabilities of the same shape; NaN where nothing was seen.
     """
-    numbers = checks.counts(counts, "counts")
-    if numbers.ndim == 0:
-        raise ValueError("counts must have an axis of actions, got a single number")
-    total = numbers.sum(axis=-1, keepdims=True)
+    numbers, total = _with_totals(counts)
     shares = np.full_like(numbers, np.nan)
     np.divide(numbers, total, out=shares, where=total > 0)
     return shares
@@ -103,10 +100,7 @@ def additive_smoothing(counts: npt.ArrayLike, strength: float = 0.5) -> FloatArr
     ndarray
         Probabilities of the same shape; NaN where nothing was seen.
     """
-    numbers = checks.counts(counts, "counts")
-    if numbers.ndim == 0:
-        raise ValueError("counts must have an axis of actions, got a single number")
-    total = numbers.sum(axis=-1, keepdims=True)
+    numbers, total = _with_totals(counts)
     padded = numbers + checks.positive(strength, "strength")
     return np.asarray(np.where(total > 0, padded / padded.sum(axis=-1, keepdims=True), np.nan))
 
@@ -159,6 +153,14 @@ def entropy_objective(counts: npt.ArrayLike, policy: npt.ArrayLike, lambda_: flo
     shares = maximum_likelihood(counts)
     p = checks.numbers(policy, "policy")
     return np.asarray((xlogy(shares, p) - lambda_ * xlogy(p, p)).sum(axis=-1))
+
+
+def _with_totals(counts: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Counts as floats, (..., A_i), and their sums over actions, (..., 1)."""
+    numbers = checks.counts(counts, "counts")
+    if numbers.ndim == 0:
+        raise ValueError("counts must have an axis of actions, got a single number")
+    return numbers, numbers.sum(axis=-1, keepdims=True)
 
 
 def _stationary(

@@ -128,3 +128,12 @@ def test_the_two_versions_agree():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == project["version"]
+
+
+def test_the_readmes_programs_run():
+    programs = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(programs) == 2
+    for program in programs:
+        names = {}
+        exec("import malfl\n" + program, names)
+        assert names["game"].n_agents == 2
