@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import wrightomega, xlogy
+from scipy.special import wrightomega
 
 from malfl import checks
 from malfl.checks import FloatArray, IntArray
@@ -146,13 +146,6 @@ def entropy_regularised(counts: npt.ArrayLike, lambda_: float = 0.3) -> FloatArr
     result = np.full_like(shares, np.nan)
     result[seen] = p / p.sum(axis=-1, keepdims=True)
     return result
-
-
-def entropy_objective(counts: npt.ArrayLike, policy: npt.ArrayLike, lambda_: float) -> FloatArray:
-    """What `entropy_regularised` maximises, in each state: shape (...) of counts (..., A_i)."""
-    shares = maximum_likelihood(counts)
-    p = checks.numbers(policy, "policy")
-    return np.asarray((xlogy(shares, p) - lambda_ * xlogy(p, p)).sum(axis=-1))
 
 
 def _with_totals(counts: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

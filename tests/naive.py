@@ -135,6 +135,13 @@ def joint_counts(game, states, actions):
     return counts
 
 
+def entropy_objective(counts, policy, lambda_):
+    """Eq. 10 in one state, with the sign that gives it a maximum."""
+    shares = [count / sum(counts) for count in counts]
+    likelihood = sum(f * math.log(p) for f, p in zip(shares, policy, strict=True) if f > 0)
+    return likelihood + lambda_ * entropy(policy)
+
+
 def targets(game, policies, agent, alpha):
     """Eq. 11, with the opponents' policies before the improvement."""
     next_states, _ = plain(game)
