@@ -3,7 +3,7 @@
 import ast
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -122,18 +122,18 @@ def check_parameter(name: str, value: object, types: Mapping[str, str]) -> None:
 def default_parameters(source: str) -> dict[str, object]:
     """Names and values of the parameters that a cell declares."""
     return {
-        statement.target.id: ast.literal_eval(statement.value)
-        for statement in ast.parse(source).body
-        if isinstance(statement, ast.AnnAssign)
-        and isinstance(statement.target, ast.Name)
-        and statement.value is not None
+        name: ast.literal_eval(declaration.value)
+        for name, declaration in _declarations(source)
+        if declaration.value is not None
     }
 
 
 def declared_parameters(source: str) -> dict[str, str]:
     """Names and annotated types of the parameters that a cell declares."""
-    return {
-        statement.target.id: ast.unparse(statement.annotation)
-        for statement in ast.parse(source).body
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-    }
+    return {name: ast.unparse(found.annotation) for name, found in _declarations(source)}
+
+
+def _declarations(source: str) -> Iterator[tuple[str, ast.AnnAssign]]:
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            yield statement.target.id, statement

@@ -102,6 +102,15 @@ def sequence(values: object, name: str) -> None:
         raise TypeError(f"{name} must be a sequence with one entry for each agent, got {values!r}")
 
 
+def one_per_agent(values: Sequence[object], name: str, agents: int) -> None:
+    """Raise unless ``values`` is a sequence of one array for each agent."""
+    sequence(values, name)
+    if len(values) != agents:
+        raise ValueError(
+            f"{name} must hold one array for each of {agents} agents, got {len(values)}"
+        )
+
+
 def instance(value: object, kind: type, name: str, hint: str) -> None:
     """Raise unless ``value`` is a ``kind``; ``hint`` says how to come by one."""
     if not isinstance(value, kind):
@@ -123,7 +132,7 @@ def numbers(values: npt.ArrayLike, name: str) -> FloatArray:
         raise TypeError(f"{name} must be an array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be an array of real numbers, got {array.dtype}")
-    return array.astype(np.float64)
+    return array.astype(np.float64, copy=False)
 
 
 def finite(values: npt.ArrayLike, name: str) -> FloatArray:
@@ -173,11 +182,7 @@ def histories(
 
     Each row is a probability distribution, or NaN throughout where the policy is unknown.
     """
-    sequence(values, name)
-    if len(values) != len(actions):
-        raise ValueError(
-            f"{name} must hold one array for each of {len(actions)} agents, got {len(values)}"
-        )
+    one_per_agent(values, name, len(actions))
     arrays = [numbers(policies, f"{name}[{i}]") for i, policies in enumerate(values)]
     times = {len(array) for array in arrays if array.ndim}
     for i, (array, own) in enumerate(zip(arrays, actions, strict=True)):

@@ -96,12 +96,7 @@ class Dynamics:
 
     def check_policies(self, policies: Sequence[npt.ArrayLike], name: str = "policies") -> Policies:
         """Return a joint policy as float arrays; raise unless there is one (S, A_i) an agent."""
-        checks.sequence(policies, name)
-        if len(policies) != self.n_agents:
-            raise ValueError(
-                f"{name} must hold one array for each of {self.n_agents} agents, "
-                f"got {len(policies)}"
-            )
+        checks.one_per_agent(policies, name, self.n_agents)
         return tuple(
             checks.distributions(policy, f"{name}[{i}]", (self.n_states, size))
             for i, (policy, size) in enumerate(zip(policies, self.actions, strict=True))
@@ -144,12 +139,7 @@ class MarkovGame(Dynamics):
         gamma: float,
     ) -> None:
         super().__init__(actions=actions, transitions=transitions, start=start, gamma=gamma)
-        checks.sequence(rewards, "rewards")
-        if len(rewards) != self.n_agents:
-            raise ValueError(
-                f"rewards must hold one array for each of {self.n_agents} agents, "
-                f"got {len(rewards)}"
-            )
+        checks.one_per_agent(rewards, "rewards", self.n_agents)
         _set(self, "rewards", tuple(self._reward(r, i) for i, r in enumerate(rewards)))
 
     def _reward(self, reward: npt.ArrayLike, agent: int) -> FloatArray:

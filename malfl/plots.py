@@ -33,7 +33,6 @@ def game_board(size: int = 3) -> Figure:
     cells = (1, 2 * size - 1)  # where the agents stand in the right panel
     for axes in (rules, distances):
         _board(axes, size)
-        axes.add_patch(Rectangle((size - 1.5, size - 1.5), 1, 1, color="#dcecc9", zorder=0))
         _write(axes, goal, size, "goal")
     rules.add_patch(Rectangle((-0.5, -0.5), 1, 1, color="#e3e3ee", zorder=0))
     _write(rules, 0, size, "start")
@@ -117,7 +116,6 @@ def episode_strip(
         axes.set_visible(False)
     for t, (axes, state) in enumerate(zip(grid.flat, shown, strict=False)):
         _board(axes, size)
-        axes.add_patch(Rectangle((size - 1.5, size - 1.5), 1, 1, color="#dcecc9", zorder=0))
         for agent, cell in enumerate(divmod(state, size * size)):
             _token(axes, cell, size, agent, shift=-0.2 + 0.4 * agent, small=True)
         axes.set_title(f"t = {t}", fontsize=10)
@@ -222,6 +220,7 @@ def _bars(error: FloatArray) -> FloatArray | None:
 
 
 def _board(axes: Axes, size: int) -> None:
+    """An empty board, the goal shaded."""
     axes.set_aspect("equal")
     axes.set_xlim(-0.5, size - 0.5)
     axes.set_ylim(size - 0.5, -0.5)
@@ -231,6 +230,7 @@ def _board(axes: Axes, size: int) -> None:
     for line in np.arange(size + 1) - 0.5:
         axes.axhline(line, color="0.75", linewidth=1)
         axes.axvline(line, color="0.75", linewidth=1)
+    axes.add_patch(Rectangle((size - 1.5, size - 1.5), 1, 1, color="#dcecc9", zorder=0))
 
 
 def _write(axes: Axes, cell: int, size: int, text: str) -> None:

@@ -70,6 +70,7 @@ def trajectory_batches(
     for row in np.flatnonzero(np.diff(matrix.indptr) > 1):
         part = slice(matrix.indptr[row], matrix.indptr[row + 1])
         odds[part] = cumulative(matrix.data[part])
+    start = cumulative(dynamics.start)
     tables = np.hstack([cumulative(policy) for policy in joint_policy])
     offsets = np.concatenate([[0], np.cumsum(dynamics.actions)])
     size = max(1, BATCH_STEPS // steps)
@@ -80,7 +81,7 @@ def trajectory_batches(
         )
         kernel.sample_trajectories(
             rng,
-            cumulative(dynamics.start),
+            start,
             matrix.indptr,
             matrix.indices,
             odds,

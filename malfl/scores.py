@@ -5,8 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from malfl.estimation import Method as PolicyMethod
-from malfl.estimation import PolicyEstimates, estimate_policies
+from malfl.estimation import estimate_policies
 from malfl.logs import LearningLog
 from malfl.metrics import correlation, interval
 from malfl.published import TABLE_1
@@ -41,20 +40,13 @@ def table_1_estimators(steps: int = 1000, rate: float = 0.01) -> dict[str, dict[
     }
 
 
-def score_log(
-    log: LearningLog,
-    estimators: Mapping[str, Mapping[str, Any]],
-    policy_method: PolicyMethod = "smoothing",
-    strength: float | None = None,
-) -> pd.DataFrame:
+def score_log(log: LearningLog, estimators: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Recover every agent's reward as the next agent sees it, and correlate it with the truth.
 
     Parameters
     ----------
     estimators
         Options of `malfl.recover` under the name they are reported by.
-    policy_method, strength
-        How policies are estimated; see `malfl.estimate_policies`.
 
     Returns
     -------
@@ -64,7 +56,7 @@ def score_log(
     rows = []
     for agent, true in enumerate(log.game.rewards):
         seen = log.observed_by((agent + 1) % log.game.n_agents)
-        policies: PolicyEstimates = estimate_policies(seen, policy_method, strength)
+        policies = estimate_policies(seen)
         for name, options in estimators.items():
             found = correlation(recover(seen, of=agent, policies=policies, **options), true)
             rows.append((agent + 1, name, *found))

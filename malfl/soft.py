@@ -41,11 +41,17 @@ def improve(q: npt.ArrayLike, alpha: float) -> FloatArray:
     )
 
 
-def joint_probabilities(dynamics: Dynamics, policies: Sequence[FloatArray]) -> FloatArray:
-    """pi(a|s), the product of the agents' policies (Definition 3.2), shape (S, A)."""
+def joint_probabilities(
+    dynamics: Dynamics, policies: Sequence[FloatArray], leave_out: int | None = None
+) -> FloatArray:
+    """pi(a|s), the product of the agents' policies (Definition 3.2), shape (S, A).
+
+    With an agent left out it is pi^-i(a^-i|s), whatever that agent's part of a.
+    """
     product = np.ones((dynamics.n_states, dynamics.n_joint_actions))
-    for policy, own in zip(policies, dynamics.own_actions, strict=True):
-        product *= policy[:, own]
+    for i, (policy, own) in enumerate(zip(policies, dynamics.own_actions, strict=True)):
+        if i != leave_out:
+            product *= policy[:, own]
     return product
 
 
@@ -57,10 +63,7 @@ def expectation_over_opponents(
     The agent's own policy is not used. Rows are NaN where an opponent's policy is.
     """
     states, joint, own = dynamics.n_states, dynamics.n_joint_actions, dynamics.actions[agent]
-    weights = np.ones((states, joint))
-    for j, policy in enumerate(policies):
-        if j != agent:
-            weights *= policy[:, dynamics.own_actions[j]]
+    weights = joint_probabilities(dynamics, policies, leave_out=agent)
     rows = np.arange(states)[:, None] * own + dynamics.own_actions[agent][None, :]
     matrix = csr_array(
         (weights.ravel(), (rows.ravel(), np.arange(states * joint))),

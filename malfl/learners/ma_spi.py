@@ -67,9 +67,7 @@ def learn(
     iterations = checks.count(iterations, "iterations")
     episodes, steps = checks.count(episodes, "episodes"), checks.count(steps, "steps")
     checks.choice(evaluation, "evaluation", ("td", "sarsa", "exact"))
-    policies = (
-        game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
-    )
+    policies = _start(game, initial)
     world, *minds = checks.generator(seed).spawn(1 + game.n_agents)
     history, evaluated, kept = [policies], [], []
     counts = np.zeros((iterations, game.n_states, game.n_joint_actions), dtype=np.int64)
@@ -119,11 +117,14 @@ def iterate_exactly(
         One (H + 1, S, A_i) array an agent.
     """
     iterations = checks.count(iterations, "iterations")
-    start = game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
-    history = [start]
+    history = [_start(game, initial)]
     for _ in range(iterations):
         history.append(improve_all(game, history[-1], alpha)[1])
     return _by_agent(history)
+
+
+def _start(game: MarkovGame, initial: Sequence[npt.ArrayLike] | None) -> Policies:
+    return game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
 
 
 def _evaluate(

@@ -77,8 +77,9 @@ def consistency_system(
     weights = np.ones_like(targets) if weights is None else checks.numbers(weights, "weights")
     if weights.shape != targets.shape:
         raise ValueError(f"weights must have shape {targets.shape}, got {weights.shape}")
-    if not (weights >= 0).all() or not np.isfinite(weights).all():
-        where = checks.first(~(weights >= 0) | ~np.isfinite(weights))
+    bad = ~(weights >= 0) | np.isinf(weights)
+    if bad.any():
+        where = checks.first(bad)
         raise ValueError(f"weights{list(where)} is {weights[where]:g}; it must be 0 or more")
     own_state = csr_array(kron(eye_array(states), np.ones((own, 1))))
     reward_rows, shaping_rows = [], []

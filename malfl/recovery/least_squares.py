@@ -20,12 +20,9 @@ def least_squares(system: ConsistencySystem) -> Fit:
     if largest > floor:
         reward = np.asarray(lstsq(matrix, targets, cond=floor / largest)[0])
     shapings = np.zeros(system.shaping.shape[1])
-    for h, rows in _improvements(system):
-        block = slice(h * system.states, (h + 1) * system.states)
-        scale = np.sqrt(system.weights[rows])
+    for rows, block, scale, shaping in _improvements(system):
         left = system.targets[rows] - system.reward[rows] @ reward
-        shaping = system.shaping[rows][:, block].toarray()
-        shapings[block] = lstsq(shaping * scale[:, None], left * scale, cond=RANK_TOLERANCE)[0]
+        shapings[block] = lstsq(shaping, left * scale, cond=RANK_TOLERANCE)[0]
     return finish(system, reward, shapings, steps=1)
 
 
@@ -52,20 +49,25 @@ def _rank_floor(system: ConsistencySystem) -> float:
     return RANK_TOLERANCE * float(bound)
 
 
-def _improvements(system: ConsistencySystem) -> Iterator[tuple[int, IntArray]]:
+def _improvements(
+    system: ConsistencySystem,
+) -> Iterator[tuple[IntArray, slice, FloatArray, FloatArray]]:
+    """Each improvement's equations, its shapings' columns, root weights and weighted shaping."""
     for h in np.unique(system.improvement):
-        yield int(h), np.flatnonzero(system.improvement == h)
+        rows = np.flatnonzero(system.improvement == h)
+        block = slice(h * system.states, (h + 1) * system.states)
+        scale = np.sqrt(system.weights[rows])
+        yield rows, block, scale, system.shaping[rows][:, block].toarray() * scale[:, None]
 
 
 def _without_shapings(system: ConsistencySystem) -> tuple[FloatArray, FloatArray]:
     """Weighted equations for the reward alone: what no shaping g_h can explain."""
     matrices = [np.zeros((0, system.reward.shape[1]))]
     targets = [np.zeros(0)]
-    for h, rows in _improvements(system):
-        scale = np.sqrt(system.weights[rows])[:, None]
-        block = slice(h * system.states, (h + 1) * system.states)
-        basis = _column_space(system.shaping[rows][:, block].toarray() * scale)
-        both = np.column_stack([system.reward[rows].toarray(), system.targets[rows]]) * scale
+    for rows, _, scale, shaping in _improvements(system):
+        basis = _column_space(shaping)
+        both = np.column_stack([system.reward[rows].toarray(), system.targets[rows]])
+        both *= scale[:, None]
         both -= basis @ (basis.T @ both)
         matrices.append(both[:, :-1])
         targets.append(both[:, -1])
