@@ -1,4 +1,4 @@
-# Two commands: `make book` and `make test`. Both make .venv on first use.
+# Two commands: `make book` and `make test`; `make bench` measures. All make .venv on first use.
 PROFILE ?= paper
 PYTHON ?= python3
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -8,7 +8,7 @@ ifeq ($(filter $(PROFILE),paper quick),)
 $(error PROFILE must be paper or quick, got '$(PROFILE)')
 endif
 
-.PHONY: book test clean
+.PHONY: book test bench clean
 
 book: .venv/installed
 	PROFILE=$(PROFILE) $(BIN)/doit --file dodo.py -n $(JOBS)
@@ -20,6 +20,9 @@ test: .venv/installed
 	$(MAKE) book PROFILE=quick
 	$(BIN)/pytest
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/kernels
+
+bench: .venv/installed
+	$(BIN)/python -m malfl.benchmarks --folder _build/bench
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'

@@ -29,6 +29,7 @@ from malfl.artefacts import (
     check_parameter,
     declared_parameters,
     default_parameters,
+    processor,
 )
 
 ROOT = Path(__file__).parent
@@ -69,7 +70,12 @@ os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 
 
 def task_execute() -> Iterator[dict[str, Any]]:
-    """Execute a chapter, unless it was with the same code, parameters and versions."""
+    """Execute a chapter, unless it was with the same code, parameters and versions.
+
+    A chapter that measures times waits until all others are done, and has the machine to itself.
+    """
+    timed = [chapter for chapter in CHAPTERS if "malfl.benchmarks" in chapter.read_text()]
+    others = [f"execute:{chapter.stem}" for chapter in CHAPTERS if chapter not in timed]
     for chapter in CHAPTERS:
         parameters = profile_parameters(chapter)
         executed = NOTEBOOKS / chapter.name
@@ -77,6 +83,7 @@ def task_execute() -> Iterator[dict[str, Any]]:
         yield {
             "name": chapter.stem,
             "uptodate": [(is_current, [executed, inputs])],
+            "task_dep": others if chapter in timed else [],
             "targets": [str(executed)],
             "actions": [(execute, [chapter, executed, parameters, inputs])],
         }
@@ -265,16 +272,6 @@ def add_provenance(notebook: nbformat.NotebookNode, provenance: dict[str, Any]) 
         "````",
     ]
     notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(lines), id="provenance"))
-
-
-def processor() -> str:
-    """The processor's name."""
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 def gather_scorecard() -> None:

@@ -7,11 +7,11 @@ Learner* (ICML 2019).
 from malfl import gridworlds
 from malfl.estimation import estimate_policies
 from malfl.games import Dynamics, MarkovGame
-from malfl.learners.ma_spi import learn
+from malfl.learners.ma_spi import learn, learn_all
 from malfl.logs import LearningLog, Observation
 from malfl.metrics import correlation
 from malfl.recovery import RecoveredReward, recover
-from malfl.sampling import sample_trajectories
+from malfl.sampling import sample_counts, sample_trajectories
 
 __all__ = [
     "Dynamics",
@@ -23,6 +23,8 @@ __all__ = [
     "estimate_policies",
     "gridworlds",
     "learn",
+    "learn_all",
     "recover",
+    "sample_counts",
     "sample_trajectories",
 ]

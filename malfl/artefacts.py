@@ -1,7 +1,9 @@
 """Where a chapter takes its parameters from and leaves its tables and figures."""
 
 import ast
+import json
 import os
+import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -48,6 +50,12 @@ class Results:
         self._write(f"{name}.csv", lambda path: table.to_csv(path, index=False))
         return table
 
+    def save_json(self, name: str, values: object) -> None:
+        """Write ``name``.json."""
+        self._write(
+            f"{name}.json", lambda path: path.write_text(json.dumps(values, indent=2) + "\n")
+        )
+
     def save_figure(self, name: str, figure: Figure, data: pd.DataFrame | None = None) -> Figure:
         """Write ``name``.png, ``name``.svg and what is drawn, and return the closed figure.
 
@@ -76,6 +84,15 @@ class Results:
         except BaseException:
             path.unlink()
             raise
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells, and its cores."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores"
 
 
 def check_parameters(namespace: Mapping[str, object]) -> None:

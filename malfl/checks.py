@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
+WordArray = npt.NDArray[np.uint64 | np.uint32]
 
 ROUNDING = 1e-9  # how far probabilities may stray from summing to one
 
@@ -108,6 +110,16 @@ def one_per_agent(values: Sequence[object], name: str, agents: int) -> None:
     if len(values) != agents:
         raise ValueError(
             f"{name} must hold one array for each of {agents} agents, got {len(values)}"
+        )
+
+
+def memory(size: int, what: str, instead: str) -> None:
+    """Raise unless ``size`` bytes are free; ``instead`` says what to do without them."""
+    free = psutil.virtual_memory().available
+    if size > free:
+        raise MemoryError(
+            f"{what} would need {size / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free; "
+            f"{instead}"
         )
 
 

@@ -11,6 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
 from malfl.checks import FloatArray
 
@@ -211,6 +212,49 @@ def table_intervals(table: pd.DataFrame, title: str) -> Figure:
     axes.set_title(title)
     axes.set_ylim(top=1.03)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
+def speed_bars(times: pd.DataFrame, ours: Sequence[str]) -> Figure:
+    """Nanoseconds a joint step on a log axis, the fastest on top, ours in another colour.
+
+    Parameters
+    ----------
+    times
+        Columns ``name``, ``nanoseconds``.
+    ours
+        Names that are ours.
+    """
+    ordered = times.sort_values("nanoseconds", ascending=False)
+    figure, axes = plt.subplots(figsize=(8, 0.5 * len(ordered) + 1))
+    colours = [AGENT_COLOURS[2] if name in ours else "0.7" for name in ordered["name"]]
+    bars = axes.barh(ordered["name"], ordered["nanoseconds"], color=colours)
+    labels = [f"{t:,.0f}" if t >= 100 else f"{t:.3g}" for t in ordered["nanoseconds"]]
+    axes.bar_label(bars, labels, padding=4)
+    axes.set(xscale="log", xlabel="nanoseconds a joint step")
+    axes.set_xlim(right=6 * ordered["nanoseconds"].max())
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+def cost_curves(table: pd.DataFrame, x: str, y: str, hue: str, labels: tuple[str, str]) -> Figure:
+    """Cost against size on log axes, a line for each ``hue``.
+
+    Parameters
+    ----------
+    labels
+        Of the two axes, units included.
+    """
+    figure, axes = plt.subplots(figsize=(7, 4.2))
+    sns.lineplot(table, x=x, y=y, hue=hue, style=hue, markers=True, dashes=False, ax=axes)
+    axes.set(xscale="log", yscale="log", xlabel=labels[0], ylabel=labels[1])
+    axes.set_ylim(table[y].min() / 1.5, table[y].max() * 1.5)
+    axes.xaxis.set_major_locator(FixedLocator(sorted(set(table[x]))))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    for axis, form in ((axes.xaxis, "{x:,.0f}"), (axes.yaxis, "{x:g}")):
+        axis.set_major_formatter(StrMethodFormatter(form))
+        axis.set_minor_locator(NullLocator())
+    axes.legend(title=None)
     return figure
 
 

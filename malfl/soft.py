@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve
 from scipy.sparse import csr_array, eye_array
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import bicgstab
 from scipy.special import entr, log_softmax, logsumexp
 
 from malfl import checks
 from malfl.checks import FloatArray
 from malfl.games import Dynamics, MarkovGame, Policies
 
-DENSE_STATES = 2000  # below this a dense solve is the faster one
+DENSE_STATES = 1000  # up to here a dense solve is the faster one
+TOLERANCE = 1e-10  # of iterative solutions: largest error, relative to the largest value
+ROUNDS = 100  # after which an iteration is given up
 
 
 def entropy(policy: FloatArray) -> FloatArray:
@@ -103,21 +105,33 @@ def induced_mdp(game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int)
 def soft_value(
     game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int, alpha: float
 ) -> FloatArray:
-    """V(s) = E_pi[Q(s, a)] + alpha H(pi^i(.|s)), shape (S,): what Eq. 1 is from state s on."""
-    agent, alpha = game.check_agent(agent), checks.positive(alpha, "alpha")
-    joint_policy = game.check_policies(policies)
-    probabilities = joint_probabilities(game, joint_policy)
-    states, joint = probabilities.shape
-    average = csr_array(
-        (probabilities.ravel(), np.arange(states * joint), np.arange(states + 1) * joint),
-        shape=(states, states * joint),
-    )
-    reward = (probabilities * game.joint_reward(agent)).sum(axis=1)
-    return _discounted_sum(
-        csr_array(average @ game.transitions),
-        reward + alpha * entropy(joint_policy[agent]),
-        game.gamma,
-    )
+    """V(s) = E_pi[Q(s, a)] + alpha H(pi^i(.|s)), shape (S,): what Eq. 1 is from state s on.
+
+    Solved directly up to `DENSE_STATES` states, by iteration above: then no value is off by more
+    than `TOLERANCE` times the largest one. `soft_value_error` tells by how much at most.
+
+    Raises
+    ------
+    RuntimeError
+        If the iteration does not get there.
+    """
+    (value,) = _soft_values(game, policies, [game.check_agent(agent)], alpha)
+    return np.asarray(value)
+
+
+def soft_value_error(
+    game: MarkovGame,
+    policies: Sequence[npt.ArrayLike],
+    agent: int,
+    alpha: float,
+    value: npt.ArrayLike,
+) -> float:
+    """A bound on how far ``value`` (S,) is from V in any state.
+
+    It is the largest change by one more backup, over 1 - gamma: backups shrink distances by gamma.
+    """
+    chain, gains = _chain(game, game.check_policies(policies), [game.check_agent(agent)], alpha)
+    return _error(chain, gains[0], game.gamma, checks.finite(value, "value"))
 
 
 def soft_q(
@@ -140,8 +154,7 @@ def marginal_soft_q(
 ) -> FloatArray:
     """Soft Q over the agent's own actions (Eq. 5): E over a^-i ~ pi^-i of `soft_q`, (S, A_i)."""
     q = soft_q(game, policies, agent, alpha)
-    expect = expectation_over_opponents(game, game.check_policies(policies), agent)
-    return np.asarray((expect @ q.ravel()).reshape(game.n_states, -1))
+    return _over_opponents(game, game.check_policies(policies), agent, q)
 
 
 def soft_return(
@@ -161,8 +174,13 @@ def improve_all(
     (q, policies)
         Each one (S, A_i) array an agent.
     """
-    q = tuple(marginal_soft_q(game, policies, i, alpha) for i in range(game.n_agents))
-    return q, tuple(improve(values, alpha) for values in q)
+    joint_policy = game.check_policies(policies)
+    values = _soft_values(game, joint_policy, range(game.n_agents), alpha)
+    q = tuple(
+        _over_opponents(game, joint_policy, i, _backup(game, i, value))
+        for i, value in enumerate(values)
+    )
+    return q, tuple(improve(one, alpha) for one in q)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,10 +231,65 @@ def _backup(game: MarkovGame, agent: int, value: FloatArray) -> FloatArray:
     return np.asarray(game.joint_reward(agent) + game.gamma * future)
 
 
-def _discounted_sum(transitions: csr_array, reward: FloatArray, gamma: float) -> FloatArray:
-    """Solve (I - gamma P) v = r."""
-    states = len(reward)
-    matrix = eye_array(states, format="csc") - gamma * transitions
+def _over_opponents(game: MarkovGame, policies: Policies, agent: int, q: FloatArray) -> FloatArray:
+    """E over a^-i ~ pi^-i of values (S, A), shape (S, A_i)."""
+    expect = expectation_over_opponents(game, policies, agent)
+    return np.asarray((expect @ q.ravel()).reshape(game.n_states, -1))
+
+
+def _soft_values(
+    game: MarkovGame, policies: Sequence[npt.ArrayLike], agents: Sequence[int], alpha: float
+) -> FloatArray:
+    """V of some agents, shape (agents, S), from one linear system."""
+    chain, gains = _chain(game, game.check_policies(policies), agents, alpha)
+    states = game.n_states
+    matrix = csr_array(eye_array(states, format="csr") - game.gamma * chain)
     if states <= DENSE_STATES:
-        return np.asarray(solve(matrix.toarray(), reward))
-    return np.asarray(spsolve(matrix.tocsc(), reward))
+        return np.asarray(solve(matrix.toarray(), gains.T).T)
+    return np.array([_iterate(matrix, chain, gain, game.gamma) for gain in gains])
+
+
+def _chain(
+    game: MarkovGame, policies: Policies, agents: Sequence[int], alpha: float
+) -> tuple[csr_array, FloatArray]:
+    """Transitions between states (S, S), and what each agent gains in a state, (agents, S)."""
+    checks.positive(alpha, "alpha")
+    probabilities = joint_probabilities(game, policies)
+    states, joint = probabilities.shape
+    average = csr_array(
+        (probabilities.ravel(), np.arange(states * joint), np.arange(states + 1) * joint),
+        shape=(states, states * joint),
+    )
+    gains = [
+        (probabilities * game.joint_reward(i)).sum(axis=1) + alpha * entropy(policies[i])
+        for i in agents
+    ]
+    return csr_array(average @ game.transitions), np.array(gains)
+
+
+def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, gamma: float) -> FloatArray:
+    """Solve (I - gamma P) v = r to `TOLERANCE`: BiCGSTAB on what is left of the equation."""
+    value = np.zeros_like(gain)
+    error = _error(chain, gain, gamma, value)
+    for _ in range(ROUNDS):
+        if error <= TOLERANCE * np.abs(value).max():
+            break
+        step, _ = bicgstab(matrix, gain - matrix @ value, rtol=1e-6, maxiter=1000)
+        better = value + step
+        if not _error(chain, gain, gamma, better) < error / 2:
+            # It broke down, which is rare. Plain backups always get nearer.
+            better = value
+            for _ in range(1000):
+                better = gain + gamma * (chain @ better)
+        value, error = better, _error(chain, gain, gamma, better)
+    if error > TOLERANCE * np.abs(value).max():
+        raise RuntimeError(
+            f"soft values are still up to {error:.3g} off; gamma = {gamma} is too close to 1"
+        )
+    return value
+
+
+def _error(chain: csr_array, gain: FloatArray, gamma: float, value: FloatArray) -> float:
+    """How far a value can be from the solution: its change by one backup, over 1 - gamma."""
+    change = np.abs(gain + gamma * (chain @ value) - value).max()
+    return float(change / (1 - gamma))

@@ -6,6 +6,7 @@ agents' action counts, ``reward[s][a]`` a number for each joint action ``a``.
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -77,48 +78,84 @@ def improve(q, alpha):
     return np.array(result)
 
 
-def pick(probabilities, u):
-    """The first entry whose cumulative probability exceeds u."""
-    total, cumulative = sum(probabilities), 0.0
-    for k, p in enumerate(probabilities):
-        cumulative += p
-        if u < cumulative / total:
-            return k
-    raise AssertionError("u must be below 1")
+def alias_odds(slots, bits):
+    """The probabilities that a table of ``malfl.kernels.alias`` stands for, as fractions."""
+    size, words = 2**bits, 2 ** (64 - bits)
+    odds = [Fraction(0)] * size
+    for k, slot in enumerate(int(slot) for slot in slots):
+        leaving = min((slot - k * words) % 2**64, words)  # of the words that begin with k
+        odds[k] += Fraction(words - leaving, 2**64)
+        odds[k ^ slot % size] += Fraction(leaving, 2**64)
+    return odds
 
 
-def sample_trajectories(game, policies, episodes, steps, rng):
-    """Play: a draw for the start, one for each action, one for the next state if it is open."""
+def look_up(word, slots, bits):
+    """The outcome that a random word picks from an alias table."""
+    k = word >> (64 - bits)
+    slot = int(slots[k])
+    below = (word - slot) % 2**64 >= 2**63
+    return k ^ slot % 2**bits if below else k
+
+
+def stream(keys, episode):
+    """The random words of an episode, from NumPy's generator."""
+    words = np.random.SFC64()
+    state = words.state
+    state["state"]["state"] = np.array([*keys, episode, 1], dtype=np.uint64)
+    words.state = state
+    words.random_raw(12)
+    return words
+
+
+def play(game, policies, episodes, steps, rng, table, jointly):
+    """Episodes as ``malfl.play`` describes them: states, joint actions, and those drawn ahead.
+
+    ``table`` turns probabilities into an alias table and its bits. A word each draws the start, the
+    joint action (or each agent's own) and, in a stochastic game, the next state.
+    """
     next_states, _ = plain(game)
-    states, actions = [], []
-    for _ in range(episodes):
-        s = pick(list(game.start), rng.random())
-        visited, taken = [s], []
-        for _ in range(steps):
-            joint = tuple(pick(list(policy[s]), rng.random()) for policy in policies)
-            a = joint_actions(game.actions).index(joint)
-            options = next_states[s][a]
-            k = pick([p for p, _ in options], rng.random()) if len(options) > 1 else 0
-            s = options[k][1]
-            visited.append(s)
-            taken.append(a)
-        states.append(visited)
-        actions.append(taken)
-    return np.array(states), np.array(actions)
+    stochastic = any(len(options) > 1 for rows in next_states for options in rows)
+    joints = joint_actions(game.actions)
+
+    def act(words, s):
+        if jointly:
+            return look_up(words[0], *table([probability(policies, s, joint) for joint in joints]))
+        return joints.index(
+            tuple(
+                look_up(word, *table(policy[s]))
+                for word, policy in zip(words, policies, strict=True)
+            )
+        )
+
+    keys = rng.integers(2**64, size=2, dtype=np.uint64)
+    states = np.zeros((episodes, steps + 1), dtype=int)
+    actions, ahead = np.zeros((2, episodes, steps), dtype=int)
+    for e in range(episodes):
+        source = stream(keys, e)
+        states[e, 0] = s = look_up(source.random_raw(), *table(game.start))
+        for t in range(steps):
+            words = [source.random_raw() for _ in range(1 if jointly else game.n_agents)]
+            actions[e, t] = a = act(words, s)
+            odds, options = zip(*next_states[s][a], strict=True)
+            k = look_up(source.random_raw(), *table(odds)) if stochastic else 0
+            states[e, t + 1] = s = options[k]
+            ahead[e, t] = act([word % 2**32 * 2**32 + word // 2**32 for word in words], s)
+    return states, actions, ahead
 
 
-def soft_td(game, policies, agent, alpha, beta, states, actions, rng, executed):
-    """Algorithm 1's evaluation of one agent along given trajectories."""
+def soft_td(game, policies, agent, alpha, beta, states, actions, ahead, executed):
+    """Algorithm 1's evaluation of one agent along given trajectories.
+
+    The next action is the one drawn ahead or, if ``executed``, the one of the step that follows.
+    """
     _, rewards = plain(game)
     joints = joint_actions(game.actions)
     q = np.zeros((game.n_states, game.actions[agent]))
-    for visited, taken in zip(states, actions, strict=True):
+    for visited, taken, drawn in zip(states, actions, ahead, strict=True):
         for t, a in enumerate(taken):
             s, s_next = visited[t], visited[t + 1]
-            if executed and t + 1 < len(taken):
-                a_next = joints[taken[t + 1]][agent]
-            else:
-                a_next = pick(list(policies[agent][s_next]), rng.random())
+            follows = executed and t + 1 < len(taken)
+            a_next = joints[taken[t + 1] if follows else drawn[t]][agent]
             target = rewards[agent][s][a] + game.gamma * (
                 q[s_next, a_next] - alpha * math.log(policies[agent][s_next][a_next])
             )
@@ -133,6 +170,28 @@ def joint_counts(game, states, actions):
         for t, a in enumerate(taken):
             counts[visited[t], a] += 1
     return counts
+
+
+def count_moments(game, policies, steps):
+    """Expectation and covariance of one episode's counts of (s, a), in the order of s * A + a."""
+    next_states, _ = plain(game)
+    joints = joint_actions(game.actions)
+    pairs = [(s, a) for s in range(game.n_states) for a in range(len(joints))]
+    odds = np.array([probability(policies, s, joints[a]) for s, a in pairs])
+    move = np.zeros((len(pairs), len(pairs)))
+    for x, (s, a) in enumerate(pairs):
+        for p, after in next_states[s][a]:
+            for y, (z, _) in enumerate(pairs):
+                move[x, y] += p * odds[y] * (z == after)
+    now = [np.array([game.start[s] for s, _ in pairs]) * odds]
+    for _ in range(steps - 1):
+        now.append(now[-1] @ move)
+    mean = sum(now)
+    later, products = np.zeros_like(move), np.zeros_like(move)
+    for here in reversed(now):
+        products += np.diag(here) + here[:, None] * later + (here[:, None] * later).T
+        later = move + move @ later  # the expected counts of what is left, from each pair
+    return mean, products - np.outer(mean, mean)
 
 
 def entropy_objective(counts, policy, lambda_):
@@ -190,3 +249,27 @@ def adam(gradient, x, steps, rate):
             v[k] = 0.999 * v[k] + 0.001 * g[k] ** 2
             x[k] -= rate * (m[k] / (1 - 0.9**t)) / (math.sqrt(v[k] / (1 - 0.999**t)) + 1e-8)
     return np.array(x)
+
+
+def algorithm_1(game, policies, episodes, steps, alpha=3.0, beta=0.1, seed=0):
+    """Algorithm 1 of MA-LfL up to the improvement: joint counts, and every agent's soft Q."""
+    next_states, rewards = plain(game)
+    joints = joint_actions(game.actions)
+    rng = np.random.default_rng(seed)
+    counts = np.zeros((game.n_states, game.n_joint_actions), dtype=int)
+    q = [np.zeros((game.n_states, n)) for n in game.actions]
+    for _ in range(episodes):
+        s = rng.choice(game.n_states, p=game.start)
+        for _ in range(steps):
+            joint = tuple(rng.choice(len(policy[s]), p=policy[s]) for policy in policies)
+            a = joints.index(joint)
+            odds, options = zip(*next_states[s][a], strict=True)
+            s_next = rng.choice(options, p=odds)
+            counts[s, a] += 1
+            for i, own in enumerate(joint):
+                a_next = rng.choice(len(policies[i][s_next]), p=policies[i][s_next])
+                bonus = -alpha * math.log(policies[i][s_next][a_next])
+                target = rewards[i][s][a] + game.gamma * (q[i][s_next, a_next] + bonus)
+                q[i][s, own] = q[i][s, own] + beta * (target - q[i][s, own])
+            s = s_next
+    return counts, q

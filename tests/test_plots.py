@@ -73,3 +73,19 @@ def test_the_other_figures_draw_something():
         plots.policy_strip([np.full((3, 2, 2), 0.5)] * 2, 1, ["left", "right"]),
     ):
         assert any(axes.lines or axes.collections or axes.patches for axes in figure.axes)
+
+
+def test_speed_bars_put_the_fastest_on_top():
+    times = pd.DataFrame({"name": ["ours", "slow", "middle"], "nanoseconds": [1.0, 100.0, 10.0]})
+    (axes,) = plots.speed_bars(times, ours=["ours"]).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["slow", "middle", "ours"]
+    colours = [bar.get_facecolor() for bar in axes.patches]
+    assert colours[0] == colours[1] != colours[2]
+    assert [bar.get_width() for bar in axes.patches] == [100.0, 10.0, 1.0]
+
+
+def test_cost_curves_are_drawn_on_logarithmic_axes():
+    table = pd.DataFrame({"n": [1, 10, 1, 10], "s": [1.0, 2.0, 3.0, 4.0], "how": list("aabb")})
+    (axes,) = plots.cost_curves(table, "n", "s", "how", ("number", "seconds")).axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert [list(line.get_ydata()) for line in axes.lines[:2]] == [[1.0, 2.0], [3.0, 4.0]]

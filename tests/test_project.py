@@ -53,7 +53,7 @@ def test_jupyter_book_stays_below_2():
 
 def test_importing_malfl_loads_no_plotting_and_compiles_nothing():
     code = (
-        "import sys, malfl; from malfl.kernels.sampling import sample_trajectories as f;"
+        "import sys, malfl; from malfl.kernels.walk import walk as f;"
         "print('matplotlib' in sys.modules, 'pandas' in sys.modules, len(f.signatures))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -123,3 +123,43 @@ def test_bad_arguments_are_named(hom):
         soft.soft_optimum(hom, 1.0)
     with pytest.raises(ValueError, match=r"q\[0, 1\] is nan"):
         soft.improve([[0, np.nan]], 1.0)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.8, 0.999])
+@pytest.mark.parametrize("breakdown", [False, True])
+def test_large_games_are_solved_by_iteration_to_a_known_error(monkeypatch, gamma, breakdown):
+    game = random_game(np.random.default_rng(1), actions=(2, 2), states=30, gamma=gamma)
+    policies = random_policies(game.actions, 30, np.random.default_rng(2))
+    direct = soft.soft_value(game, policies, 1, 0.5)
+    monkeypatch.setattr(soft, "DENSE_STATES", 0)
+    if breakdown:
+        monkeypatch.setattr(soft, "bicgstab", lambda _, right, **__: (np.full_like(right, 1e9), -1))
+    value = soft.soft_value(game, policies, 1, 0.5)
+    error = soft.soft_value_error(game, policies, 1, 0.5, value)
+    assert error <= soft.TOLERANCE * np.abs(value).max()
+    slack = 1e-12 * np.abs(value).max() / (1 - gamma)  # of the direct solution
+    assert np.abs(value - direct).max() <= error + slack
+
+
+def test_the_error_of_a_value_is_never_understated(game, policies):
+    value = soft.soft_value(game, policies, 0, 1.0)
+    for seed in range(20):
+        off = np.random.default_rng(seed).normal(size=value.shape)
+        bound = soft.soft_value_error(game, policies, 0, 1.0, value + off)
+        assert np.abs(off).max() <= bound + 1e-9
+
+
+def test_an_iteration_that_does_not_arrive_says_so(monkeypatch):
+    game = random_game(np.random.default_rng(1), actions=(2,), states=5, gamma=0.9)
+    monkeypatch.setattr(soft, "DENSE_STATES", 0)
+    monkeypatch.setattr(soft, "ROUNDS", 0)
+    with pytest.raises(RuntimeError, match=r"still up to .* off; gamma = 0.9"):
+        soft.soft_value(game, game.uniform_policies(), 0, 1.0)
+
+
+def test_all_agents_improve_as_each_does_alone(game, policies):
+    q, improved = soft.improve_all(game, policies, 0.7)
+    for agent in range(game.n_agents):
+        alone = soft.marginal_soft_q(game, policies, agent, 0.7)
+        np.testing.assert_allclose(q[agent], alone, atol=1e-12)
+        np.testing.assert_allclose(improved[agent], soft.improve(alone, 0.7), atol=1e-12)

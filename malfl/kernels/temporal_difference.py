@@ -1,44 +1,58 @@
-"""Soft temporal-difference evaluation of one agent's policy along observed trajectories."""
+"""Soft temporal-difference evaluation of all agents' policies along the steps they made."""
 
 import numpy as np
 from numba import njit
 
-from malfl.checks import FloatArray, IntArray
-from malfl.kernels.sampling import draw
+from malfl.checks import FloatArray, IntArray, WordArray
+
+U = np.uint64
+LOW = U(0xFFFFFFFF)
 
 
 @njit(cache=True, nogil=True)
 def soft_td(
-    rng: np.random.Generator,
-    q: FloatArray,
-    states: IntArray,
-    actions: IntArray,
-    own: IntArray,
-    reward: FloatArray,
-    policy: FloatArray,
-    bonus: FloatArray,
+    codes: WordArray,
+    steps: int,
+    counts: IntArray,
+    pairs: tuple[WordArray, ...],
+    gains: tuple[FloatArray, ...],
+    by_code: bool,
+    values: tuple[FloatArray, ...],
     gamma: float,
     beta: float,
     executed: bool,
 ) -> None:
-    """Update ``q`` (S, A_i) in place along ``states`` (E, T + 1) and joint ``actions`` (E, T).
+    """Count the first ``steps`` of ``codes`` (L, T) and update ``values``, lane after lane.
 
-    Algorithm 1 of MA-LfL with Eq. 5 as the target: q(s, a) moves a fraction ``beta`` towards
-    R(s, a) + gamma (q(s', a') + bonus(s', a')), bonus = -alpha ln pi. The next action a' is drawn
-    afresh from the cumulative ``policy`` (S, A_i) and not executed; if ``executed``, it is the
-    action that the agent takes next (SARSA), drawn only after an episode's last step. ``own`` (A,)
-    is the agent's part of each joint action, ``reward`` has shape (S, 1) or (S, A).
+    Algorithm 1 of MA-LfL with Eq. 5 as the target. With w = q - alpha ln pi, an agent's update is
+    w(s, a) <- (1 - beta) w(s, a) + beta (R - alpha ln pi(a|s) + gamma w(s', a')); a' is in the
+    upper half of a code, drawn and not executed, or if ``executed`` (SARSA) it is the action of
+    the step that follows, where there is one.
+
+    Parameters
+    ----------
+    codes
+        As `malfl.kernels.walk.walk` writes them with actions ahead.
+    counts
+        (S << bits,), added to.
+    pairs
+        For each agent its (s, a^i) in each code, as ``s * A_i + a^i``, (S << bits,).
+    gains
+        For each agent beta (R - alpha ln pi) by (s, a^i), (S * A_i,); if ``by_code``, by code.
+    values
+        For each agent w, (S * A_i,), updated.
     """
-    episodes, steps = actions.shape
-    has_actions = reward.shape[1] > 1
-    for e in range(episodes):
+    size, known = codes.shape
+    keep, ahead = 1.0 - beta, beta * gamma
+    for lane in range(size):
         for t in range(steps):
-            s, joint, following = states[e, t], actions[e, t], states[e, t + 1]
-            if executed and t + 1 < steps:
-                later = own[actions[e, t + 1]]
-            else:
-                later = draw(policy[following], 0, policy.shape[1], rng.random())
-            gain = reward[s, joint if has_actions else 0]
-            target = gain + gamma * (q[following, later] + bonus[following, later])
-            a = own[joint]
-            q[s, a] += beta * (target - q[s, a])
+            pair = codes[lane, t]
+            here, there = pair & LOW, pair >> U(32)
+            if executed and t + 1 < known:
+                there = codes[lane, t + 1] & LOW
+            counts[here] += 1
+            for k in range(len(pairs)):
+                w = values[k]
+                i, j = pairs[k][here], pairs[k][there]
+                gain = gains[k][here if by_code else i]
+                w[i] = keep * w[i] + (gain + ahead * w[j])

@@ -1,19 +1,19 @@
 """Multi-agent soft policy iteration (MA-LfL, Algorithm 1)."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from malfl import checks
-from malfl.checks import FloatArray
 from malfl.games import MarkovGame, Policies
-from malfl.kernels.counts import add_joint_counts
-from malfl.kernels.temporal_difference import soft_td
+from malfl.learners.evaluation import TemporalDifferences
 from malfl.logs import LearningLog
-from malfl.sampling import Trajectories, cumulative, joined, trajectory_batches
+from malfl.parallel import Job, cores, run
+from malfl.play import Player
+from malfl.sampling import Recorder, counting
 from malfl.soft import improve, improve_all
 
 Evaluation = Literal["td", "sarsa", "exact"]
@@ -53,53 +53,129 @@ def learn(
     initial
         Joint policy to start from, uniform by default.
     record
-        Keep all trajectories: ``4 * iterations * episodes * (2 * steps + 1)`` bytes.
+        Keep all trajectories: 1 to 4 bytes a step (``iterations * episodes * steps`` in all).
     seed
         The source of all randomness. A Generator moves on, so that its next use differs.
 
     Raises
     ------
     ValueError
-        If a number is out of range, a policy is not one, or ``evaluation`` is unknown.
+        If a number is out of range, a policy is not one, ``evaluation`` is unknown, or the game is
+        too large to pack a state and a joint action into 32 bits.
+    MemoryError
+        If there is no room for the counts, tables or trajectories.
     """
+    job = _learning(
+        game, alpha, iterations, episodes, steps, beta, evaluation, initial, record, seed
+    )
+    return run([job], iterations * episodes * steps)[0]
+
+
+def learn_all(
+    games: Sequence[MarkovGame],
+    *,
+    seeds: Sequence[int],
+    threads: int | None = None,
+    alpha: float = 3.0,
+    iterations: int = 10,
+    episodes: int = 3000,
+    steps: int = 1000,
+    beta: float = 0.1,
+    evaluation: Evaluation = "td",
+    record: bool = False,
+) -> list[list[LearningLog]]:
+    """`learn` every game with every seed, several at a time.
+
+    Parameters
+    ----------
+    threads
+        Runs at the same time, by default as many as there are processors. The results do not
+        depend on it.
+    alpha, iterations, episodes, steps, beta, evaluation, record
+        As for `learn`.
+
+    Returns
+    -------
+    list of list of LearningLog
+        For each game a log a seed: what ``learn(game, seed=seed, ...)`` returns.
+
+    Raises
+    ------
+    ValueError
+        As `learn` does, and if ``threads`` is less than 1.
+    """
+    threads = cores() if threads is None else checks.count(threads, "threads")
+    jobs = [
+        _learning(game, alpha, iterations, episodes, steps, beta, evaluation, None, record, seed)
+        for game in games
+        for seed in seeds
+    ]
+    logs = run(jobs, len(jobs) * iterations * episodes * steps, threads)
+    return [logs[k * len(seeds) : (k + 1) * len(seeds)] for k in range(len(games))]
+
+
+def _learning(
+    game: MarkovGame,
+    alpha: float,
+    iterations: int,
+    episodes: int,
+    steps: int,
+    beta: float,
+    evaluation: Evaluation,
+    initial: Sequence[npt.ArrayLike] | None,
+    record: bool,
+    seed: int | np.random.Generator,
+) -> Job[LearningLog]:
+    """Check what `learn` was given, and return the work to do."""
     checks.instance(game, MarkovGame, "game", "with rewards to learn from")
     alpha, beta = checks.positive(alpha, "alpha"), checks.step_size(beta)
-    iterations = checks.count(iterations, "iterations")
+    shape = (checks.count(iterations, "iterations"), game.n_states, game.n_joint_actions)
     episodes, steps = checks.count(episodes, "episodes"), checks.count(steps, "steps")
     checks.choice(evaluation, "evaluation", ("td", "sarsa", "exact"))
-    policies = _start(game, initial)
-    world, *minds = checks.generator(seed).spawn(1 + game.n_agents)
-    history, evaluated, kept = [policies], [], []
-    counts = np.zeros((iterations, game.n_states, game.n_joint_actions), dtype=np.int64)
-    # `disable=None` keeps the bar off anything but a terminal.
-    bar = tqdm(total=iterations * episodes, unit="episode", delay=2, disable=None, leave=False)
-    with bar:
-        for h in range(iterations):
-            q: Policies = tuple(np.zeros_like(policy) for policy in policies)
-            batches: list[Trajectories] = []
-            for batch in trajectory_batches(game, policies, episodes, steps, world):
-                add_joint_counts(counts[h], batch.states, batch.actions)
-                if evaluation != "exact":
-                    for i, rng in enumerate(minds):
-                        _evaluate(q[i], batch, game, i, policies[i], alpha, beta, evaluation, rng)
-                if record:
-                    batches.append(batch)
-                bar.update(len(batch))
+    start, rng = _start(game, initial), checks.generator(seed)
+    checks.memory(8 * math.prod(shape), f"counts of shape {shape}", "learn for fewer iterations")
+    if record:
+        Recorder.check_memory(game, episodes, steps, times=shape[0])
+
+    def work() -> Job[LearningLog]:
+        history, evaluated, kept = [start], [], []
+        counts = np.zeros(shape, dtype=np.int64)
+        player = None if evaluation == "exact" and not record else Player(game)
+        for taken in counts:
+            policies = history[-1]
+            recorder = Recorder(game, episodes, steps) if record else None
+            if player is None:
+                yield from counting(game, policies, episodes, steps, rng, taken)
+            else:
+                learned = TemporalDifferences(
+                    game, policies, player.bits, alpha=alpha, beta=beta,
+                    executed=evaluation == "sarsa",
+                )  # fmt: skip
+                for block in player.play(policies, episodes, steps, rng):
+                    learned.update(block)
+                    if recorder:
+                        recorder.add(block)
+                    yield block.steps * len(block.codes)
+                taken += learned.counts
+                q = learned.q
             if evaluation == "exact":
                 q, policies = improve_all(game, policies, alpha)
             else:
                 policies = tuple(improve(values, alpha) for values in q)
             history.append(policies)
             evaluated.append(q)
-            kept.append(batches)
-    return LearningLog(
-        game=game,
-        alpha=alpha,
-        policies=_by_agent(history),
-        q=_by_agent(evaluated),
-        counts=counts,
-        trajectories=tuple(joined(batches) for batches in kept) if record else None,
-    )
+            if recorder:
+                kept.append(recorder.trajectories)
+        return LearningLog(
+            game=game,
+            alpha=alpha,
+            policies=_by_agent(history),
+            q=_by_agent(evaluated),
+            counts=counts,
+            trajectories=tuple(kept) if record else None,
+        )
+
+    return work()
 
 
 def iterate_exactly(
@@ -125,35 +201,6 @@ def iterate_exactly(
 
 def _start(game: MarkovGame, initial: Sequence[npt.ArrayLike] | None) -> Policies:
     return game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
-
-
-def _evaluate(
-    q: FloatArray,
-    batch: Trajectories,
-    game: MarkovGame,
-    agent: int,
-    policy: FloatArray,
-    alpha: float,
-    beta: float,
-    evaluation: Evaluation,
-    rng: np.random.Generator,
-) -> None:
-    reward = game.rewards[agent]
-    # An action of probability zero is never drawn, so its bonus is never used.
-    bonus = -alpha * np.log(policy, where=policy > 0, out=np.zeros_like(policy))
-    soft_td(
-        rng,
-        q,
-        batch.states,
-        batch.actions,
-        game.own_actions[agent],
-        reward.reshape(game.n_states, -1),
-        cumulative(policy),
-        bonus,
-        game.gamma,
-        beta,
-        evaluation == "sarsa",
-    )
 
 
 def _by_agent(history: Sequence[Policies]) -> Policies:

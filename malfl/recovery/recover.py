@@ -37,7 +37,13 @@ class RecoveredReward:
 
     @cached_property
     def determination(self) -> Determination:
-        """How well the equations determine the reward; a singular value decomposition."""
+        """How well the equations determine the reward; a singular value decomposition.
+
+        Raises
+        ------
+        ValueError
+            If the game is too large for one; ``convergence`` is always known.
+        """
         return determination(self.system)
 
     def over_states(self) -> FloatArray:

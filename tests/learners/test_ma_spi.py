@@ -1,26 +1,36 @@
+from types import SimpleNamespace
+
 import naive
 import numpy as np
 import pytest
 from conftest import random_game, random_policies
 
-from malfl import learn, soft
+from malfl import MarkovGame, learn, learn_all, soft
+from malfl.kernels.alias import fill_slots
 from malfl.learners.ma_spi import iterate_exactly
+from malfl.play import bits_for
 
 SMALL = {"alpha": 0.8, "iterations": 3, "episodes": 6, "steps": 30}
+
+
+def table(row):
+    """An alias table and its bits."""
+    bits = bits_for(len(row))
+    slots = np.empty(1 << bits, dtype=np.uint64)
+    fill_slots(np.array([row], dtype=float), bits, slots)
+    return slots, bits
 
 
 @pytest.mark.parametrize("evaluation", ["td", "sarsa"])
 def test_algorithm_1_from_end_to_end(game, evaluation):
     log = learn(game, **SMALL, beta=0.2, evaluation=evaluation, seed=4)
-    world, *minds = np.random.default_rng(4).spawn(1 + game.n_agents)
+    rng = np.random.default_rng(4)
     policies = [np.full((game.n_states, n), 1 / n) for n in game.actions]
     for h in range(3):
-        states, actions = naive.sample_trajectories(game, policies, 6, 30, world)
-        np.testing.assert_array_equal(log.counts[h], naive.joint_counts(game, states, actions))
+        played = naive.play(game, policies, 6, 30, rng, table, jointly=True)
+        np.testing.assert_array_equal(log.counts[h], naive.joint_counts(game, *played[:2]))
         q = [
-            naive.soft_td(
-                game, policies, i, 0.8, 0.2, states, actions, minds[i], evaluation == "sarsa"
-            )
+            naive.soft_td(game, policies, i, 0.8, 0.2, *played, evaluation == "sarsa")
             for i in range(game.n_agents)
         ]
         policies = [naive.improve(values, 0.8) for values in q]
@@ -66,17 +76,125 @@ def test_shapes_and_policies_along_the_way(hom_log):
     assert hom_log.trajectories is None
 
 
-def test_recorded_trajectories_are_those_counted(hom, monkeypatch):
-    monkeypatch.setattr("malfl.sampling.BATCH_STEPS", 60)  # several batches an iteration
-    log = learn(hom, iterations=2, episodes=5, steps=30, record=True, seed=0)
+@pytest.mark.parametrize("block_steps", [2**22, 60, 7])
+@pytest.mark.parametrize("evaluation", ["td", "sarsa", "exact"])
+def test_recorded_trajectories_are_those_counted(hom, monkeypatch, evaluation, block_steps):
+    plain = learn(hom, iterations=2, episodes=5, steps=30, evaluation=evaluation, seed=0)
+    monkeypatch.setattr("malfl.play.BLOCK_STEPS", block_steps)
+    log = learn(hom, iterations=2, episodes=5, steps=30, evaluation=evaluation, record=True, seed=0)
     for h in (0, 1):
         played = log.trajectories[h]
         assert played.states.shape == (5, 31)
         counts = naive.joint_counts(hom, played.states, played.actions)
         np.testing.assert_array_equal(log.counts[h], counts)
     assert log.observed_by(0).trajectories is log.trajectories
-    plain = learn(hom, iterations=2, episodes=5, steps=30, seed=0)
-    np.testing.assert_array_equal(plain.policies[0], log.policies[0])
+    np.testing.assert_array_equal(plain.counts, log.counts)
+    for agent in (0, 1):
+        np.testing.assert_array_equal(plain.policies[agent], log.policies[agent])
+        np.testing.assert_array_equal(plain.q[agent], log.q[agent])
+
+
+@pytest.mark.parametrize("evaluation", ["td", "sarsa", "exact"])
+def test_random_games_can_be_learned(evaluation):
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        actions = tuple(int(n) for n in rng.integers(1, 5, size=rng.integers(1, 4)))
+        states = int(rng.integers(1, 7))
+        joint = int(np.prod(actions))
+        table = np.eye(states)[rng.integers(states, size=(states, joint))]
+        slip = rng.choice([0, 0.3, 1])
+        moves = (1 - slip) * table + slip * rng.dirichlet(np.full(states, 0.4), (states, joint))
+        moves[-1] = np.eye(states)[-1]  # a sink
+        rewards = [rng.normal(size=(states,) if rng.random() < 0.5 else (states, joint))
+                   for _ in actions]  # fmt: skip
+        game = MarkovGame(
+            actions=actions, transitions=moves, rewards=rewards, start=0, gamma=rng.uniform(0, 0.95)
+        )
+        log = learn(game, iterations=2, episodes=9, steps=11, evaluation=evaluation, record=True,
+                    alpha=0.5, seed=seed)  # fmt: skip
+        assert (log.counts.sum(axis=(1, 2)) == 99).all()
+        for policy, q in zip(log.policies, log.q, strict=True):
+            np.testing.assert_allclose(policy.sum(axis=-1), 1, atol=1e-12)
+            assert np.isfinite(q).all()
+        for h, played in enumerate(log.trajectories):
+            before, after = played.states[:, :-1], played.states[:, 1:]
+            assert (moves[before, played.actions, after] > 0).all()
+            assert (before[:, 0] == 0).all()
+            counts = naive.joint_counts(game, played.states, played.actions)
+            np.testing.assert_array_equal(log.counts[h], counts)
+
+
+@pytest.mark.parametrize("evaluation", ["td", "sarsa", "exact"])
+@pytest.mark.parametrize("threads", [1, 2, 5, None])
+def test_many_runs_are_the_single_ones_whatever_the_threads(evaluation, threads):
+    games = [random_game(np.random.default_rng(k), actions=(2, 1 + k)) for k in (1, 2)]
+    options = SMALL | {"evaluation": evaluation, "record": True}
+    logs = learn_all(games, seeds=(3, 5, 3), threads=threads, **options)
+    for game, row in zip(games, logs, strict=True):
+        for seed, log in zip((3, 5, 3), row, strict=True):
+            one = learn(game, **options, seed=seed)
+            assert log.game is game
+            np.testing.assert_array_equal(log.counts, one.counts)
+            for agent in (0, 1):
+                np.testing.assert_array_equal(log.policies[agent], one.policies[agent])
+                np.testing.assert_array_equal(log.q[agent], one.q[agent])
+            for ours, theirs in zip(log.trajectories, one.trajectories, strict=True):
+                np.testing.assert_array_equal(ours.steps, theirs.steps)
+
+
+def test_no_runs_are_no_logs(hom):
+    assert learn_all([], seeds=[1]) == []
+    assert learn_all([hom], seeds=[]) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"threads": 1.5}, "threads must be a whole number, got 1.5"),
+        ({"seeds": [0, -1]}, "seed must be at least 0, got -1"),
+        ({"games": [5]}, "game must be of type MarkovGame"),
+        ({"beta": 0}, r"beta must lie in \(0, 1\], got 0"),
+        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+    ],
+)
+def test_bad_runs_are_refused_before_any_begins(hom, monkeypatch, options, message):
+    monkeypatch.setattr("malfl.learners.ma_spi.Player", None)
+    games = options.pop("games", [hom])
+    with pytest.raises((ValueError, TypeError), match=message):
+        learn_all(games, **({"seeds": [0], "episodes": 1, "steps": 1} | options))
+
+
+def test_results_do_not_depend_on_blocks(game, monkeypatch):
+    def run():
+        return learn(game, alpha=0.8, iterations=2, episodes=50, steps=20, record=True, seed=1)
+
+    one = run()
+    for name, value in {"LANES": (3, 7), "CALL_STEPS": 90, "BLOCK_STEPS": 40, "WORDS": 17}.items():
+        monkeypatch.setattr(f"malfl.play.{name}", value)
+        other = run()
+        np.testing.assert_array_equal(one.counts, other.counts)
+        for agent in range(game.n_agents):
+            np.testing.assert_array_equal(one.q[agent], other.q[agent])
+        np.testing.assert_array_equal(one.trajectories[1].steps, other.trajectories[1].steps)
+
+
+def test_what_does_not_fit_in_memory_is_refused_at_once(hom, monkeypatch):
+    with pytest.raises(MemoryError, match=r"counts of shape \(1000000000, 81, 25\) would need"):
+        learn(hom, iterations=10**9, seed=0)
+    with pytest.raises(MemoryError, match=r"trajectories of 10 x 1000000000 episodes of 1000"):
+        learn(hom, episodes=10**9, record=True, seed=0)
+    with pytest.raises(MemoryError, match=r"trajectories of 10 x 1000000000 episodes of 1000"):
+        learn_all([hom], seeds=[0], episodes=10**9, record=True)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=20000))
+    with pytest.raises(MemoryError, match=r"tables of 81 states and 25 joint actions would need"):
+        learn(hom, iterations=1, seed=0)
+
+
+def test_games_too_large_to_pack_are_refused(hom, monkeypatch):
+    monkeypatch.setattr("malfl.play.CODES", 2048)
+    with pytest.raises(ValueError, match=r"81 states and 25 joint actions do not fit in one code"):
+        learn(hom, iterations=1, episodes=1, steps=1, seed=0)
 
 
 def test_an_initial_policy_is_where_learning_starts():

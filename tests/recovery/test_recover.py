@@ -86,9 +86,15 @@ def test_the_papers_setting_at_full_scale_lies_where_the_right_operator_puts_it(
 
 
 def test_exact_learners_seen_at_work_are_read_well(hom):
-    log = malfl.learn(hom, evaluation="exact", seed=0)
-    found = malfl.recover(log.observed_by(1), of=0, weighting="visits")
-    assert malfl.correlation(found, hom.rewards[0]).pearson > 0.97
+    (logs,) = malfl.learn_all([hom], seeds=range(10), evaluation="exact")
+    scores = [
+        malfl.correlation(
+            malfl.recover(log.observed_by(1), of=0, weighting="visits"), hom.rewards[0]
+        ).pearson
+        for log in logs
+    ]
+    assert min(scores) > 0.9
+    assert np.mean(scores) > 0.96
 
 
 def test_options_reach_the_fit(hom_log):

@@ -1,0 +1,94 @@
+"""Learned soft Q values of all agents' policies."""
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from malfl.checks import IntArray
+from malfl.games import MarkovGame, Policies
+from malfl.kernels.temporal_difference import soft_td
+from malfl.play import Block
+
+T = TypeVar("T", bound=np.generic)
+
+
+class TemporalDifferences:
+    """Soft Q values of all agents under one joint policy, updated block by block from zero.
+
+    Parameters
+    ----------
+    bits
+        How blocks pack joint actions, as `malfl.play.Player` has it.
+    alpha, beta
+        Entropy coefficient and step size.
+    executed
+        Whether a step's update uses the action executed next (SARSA).
+    """
+
+    def __init__(
+        self,
+        game: MarkovGame,
+        policies: Policies,
+        bits: int,
+        *,
+        alpha: float,
+        beta: float,
+        executed: bool,
+    ) -> None:
+        self._game, self._beta, self._executed = game, beta, executed
+        self._counts = np.zeros((game.n_states, 1 << bits), dtype=np.int64)
+        states, own_actions = np.arange(game.n_states)[:, None], game.own_actions
+        self._pairs = tuple(
+            _padded((states * size + own).astype(np.uint32), bits)
+            for size, own in zip(game.actions, own_actions, strict=True)
+        )
+        # An action of probability zero is never drawn, so its bonus is never used.
+        self._bonus = [
+            -alpha * np.log(policy, where=policy > 0, out=np.zeros_like(policy))
+            for policy in policies
+        ]
+        self._values = tuple(bonus.ravel().copy() for bonus in self._bonus)
+        self._by_code = any(reward.ndim > 1 for reward in game.rewards)
+        self._gains = tuple(
+            _padded(beta * (game.joint_reward(i) + bonus[:, own_actions[i]]), bits)
+            if self._by_code
+            else beta * (game.rewards[i][:, None] + bonus).ravel()
+            for i, bonus in enumerate(self._bonus)
+        )
+
+    def update(self, block: Block) -> None:
+        """Learn from a block that was drawn with actions ahead, and count its steps."""
+        soft_td(
+            block.codes,
+            block.steps,
+            self._counts.ravel(),
+            self._pairs,
+            self._gains,
+            self._by_code,
+            self._values,
+            self._game.gamma,
+            self._beta,
+            self._executed,
+        )
+
+    @property
+    def counts(self) -> IntArray:
+        """Joint actions taken so far, shape (S, A)."""
+        return self._counts[:, : self._game.n_joint_actions]
+
+    @property
+    def q(self) -> Policies:
+        """The values, one (S, A_i) array an agent."""
+        return tuple(
+            values.reshape(bonus.shape) - bonus
+            for values, bonus in zip(self._values, self._bonus, strict=True)
+        )
+
+
+def _padded(by_joint_action: npt.NDArray[T], bits: int) -> npt.NDArray[T]:
+    """An (S, A) array laid out by code."""
+    states, joint = by_joint_action.shape
+    padded = np.zeros((states, 1 << bits), dtype=by_joint_action.dtype)
+    padded[:, :joint] = by_joint_action
+    return padded.ravel()

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from conftest import random_game, random_policies
+
+import malfl
+from malfl.learners.ma_spi import iterate_exactly
+from malfl.recovery import recover_from_policies
+
+
+def both(monkeypatch, *given, **options):
+    """The same reward recovered by a decomposition and by iteration."""
+    direct = recover_from_policies(*given, **options)
+    monkeypatch.setattr("malfl.recovery.least_squares.DENSE_STATES", 0)
+    return direct, recover_from_policies(*given, **options)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_iteration_finds_what_the_decomposition_finds(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    game = random_game(rng, actions=(2, 3), states=6, state_rewards=True, stochastic=seed % 2 == 0)
+    policies = [np.array(p) for p in zip(
+        *(random_policies(game.actions, 6, rng) for _ in range(4)), strict=True
+    )]  # fmt: skip
+    weights = rng.integers(0, 9, size=(3, 6, 2))
+    direct, iterated = both(
+        monkeypatch, game.without_rewards(), policies, of=0, alpha=0.7, weights=weights
+    )
+    np.testing.assert_allclose(iterated.values, direct.values, atol=1e-8)
+    assert iterated.convergence.converged
+    assert iterated.convergence.loss == pytest.approx(direct.convergence.loss)
+
+
+def test_iteration_leaves_out_what_was_not_seen(monkeypatch, hom):
+    policies = [history.copy() for history in iterate_exactly(hom, iterations=3)]
+    policies[0][2, 40] = np.nan  # and with it two improvements there
+    policies[0][1:, 80] = np.nan
+    direct, iterated = both(monkeypatch, hom.without_rewards(), policies, of=0, alpha=3.0)
+    for found in (direct, iterated):
+        assert np.flatnonzero(np.isnan(found.values)).tolist() == [80]
+        assert malfl.correlation(found, hom.rewards[0]).pearson > 0.99
+    assert iterated.convergence.loss == pytest.approx(direct.convergence.loss, abs=1e-12)
+
+
+@pytest.mark.parametrize("improvements", [2, 5])
+def test_a_larger_grid_gives_its_reward_back(improvements):
+    game = malfl.gridworlds.ma_lfl("het", size=5)
+    policies = iterate_exactly(game, iterations=improvements)
+    found = recover_from_policies(game.without_rewards(), policies, of=0, alpha=3.0)
+    assert malfl.correlation(found, game.rewards[0]).pearson > 0.999999
+    assert found.convergence.converged
+    with pytest.raises(ValueError, match="up to 400 states; this system has 625"):
+        _ = found.determination
