@@ -131,7 +131,10 @@ def soft_value_error(
     It is the largest change by one more backup, over 1 - gamma: backups shrink distances by gamma.
     """
     chain, gains = _chain(game, game.check_policies(policies), [game.check_agent(agent)], alpha)
-    return _error(chain, gains[0], game.gamma, checks.finite(value, "value"))
+    claimed = checks.finite(value, "value")
+    if claimed.shape != (game.n_states,):
+        raise ValueError(f"value must have shape {(game.n_states,)}, got {claimed.shape}")
+    return _error(chain, gains[0], game.gamma, claimed)
 
 
 def soft_q(

@@ -149,6 +149,11 @@ def test_the_error_of_a_value_is_never_understated(game, policies):
         assert np.abs(off).max() <= bound + 1e-9
 
 
+def test_a_value_of_the_wrong_shape_has_no_error(game, policies):
+    with pytest.raises(ValueError, match=r"value must have shape \(\d,\), got \(2, 2\)"):
+        soft.soft_value_error(game, policies, 0, 1.0, np.zeros((2, 2)))
+
+
 def test_an_iteration_that_does_not_arrive_says_so(monkeypatch):
     game = random_game(np.random.default_rng(1), actions=(2,), states=5, gamma=0.9)
     monkeypatch.setattr(soft, "DENSE_STATES", 0)

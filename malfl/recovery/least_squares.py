@@ -1,10 +1,12 @@
 """The consistency of all improvements solved exactly.
 
-Up to `DENSE_STATES` states the shapings are projected out and what is left is solved by a singular
-value decomposition; above, all unknowns are found together by iteration on sparse matrices.
+In small games the shapings are projected out and what is left is solved by a singular value
+decomposition. In games of more than `DENSE_STATES` states, or rewards of more than `DENSE_ENTRIES`
+entries, all unknowns are found together by iteration on sparse matrices.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy.linalg import lstsq, qr, svd, svdvals
@@ -16,6 +18,7 @@ from malfl.recovery.consistency import ConsistencySystem, Fit, finish
 from malfl.recovery.diagnostics import Determination
 
 DENSE_STATES = 400  # from about here on iteration is the faster one
+DENSE_ENTRIES = 2500  # of the reward; the decomposition of as many takes seconds
 STOP = 1e-13  # of LSMR, relative to the norms of equations and targets
 MOST_STEPS = 30_000
 
@@ -23,11 +26,12 @@ RANK_TOLERANCE = 1e-10  # relative to the equations before the shapings are proj
 
 
 def least_squares(system: ConsistencySystem) -> Fit:
-    """Minimise Eq. 12 exactly; up to `DENSE_STATES`, take the reward of least norm of all minima.
+    """Minimise Eq. 12 exactly; in small games take the reward of least norm of all minima.
 
-    Above, take the minimum that LSMR (Fong and Saunders 2011) reaches from zero, with a mean of 0.
+    In large ones take the minimum that LSMR (Fong and Saunders 2011) reaches from zero, with a mean
+    of 0. That is the same reward if only the constant is free, and may be another one if more is.
     """
-    if system.states > DENSE_STATES:
+    if _is_large(system):
         return _by_iteration(system)
     matrix, targets = _without_shapings(system)
     left, values, right = svd(matrix, full_matrices=False)
@@ -46,7 +50,7 @@ def _by_iteration(system: ConsistencySystem) -> Fit:
     both = csr_array(both.multiply(scale[:, None]))
     length = np.sqrt(both.multiply(both).sum(axis=0))
     length[length == 0] = 1.0
-    x, _, steps, *_ = lsmr(
+    x, reason, steps, *_ = lsmr(
         csr_array(both.multiply(1 / length)), scale * system.targets,
         atol=STOP, btol=STOP, conlim=0, maxiter=MOST_STEPS,
     )  # fmt: skip
@@ -55,7 +59,11 @@ def _by_iteration(system: ConsistencySystem) -> Fit:
     mean = reward[system.touched].mean()
     reward = np.where(system.touched, reward - mean, 0.0)
     shapings += mean / system.shaping.sum(axis=1)[0]
-    return finish(system, reward, shapings, steps)
+    fit = finish(system, reward, shapings, steps)
+    # A small gradient is no proof here: directions that the equations barely fix have one long
+    # before they are right. LSMR's own rules must have ended it, not the limit (reason 7).
+    ended = fit.convergence.converged and reason != 7
+    return replace(fit, convergence=replace(fit.convergence, converged=ended))
 
 
 def determination(system: ConsistencySystem) -> Determination:
@@ -64,12 +72,13 @@ def determination(system: ConsistencySystem) -> Determination:
     Raises
     ------
     ValueError
-        If there are more than `DENSE_STATES` states.
+        If the game or the reward is a large one.
     """
-    if system.states > DENSE_STATES:
+    if _is_large(system):
         raise ValueError(
             f"a reward's determination is a singular value decomposition, done for up to "
-            f"{DENSE_STATES} states; this system has {system.states}, and its convergence is known"
+            f"{DENSE_STATES} states and {DENSE_ENTRIES} entries; this system has {system.states} "
+            f"and {system.reward.shape[1]}, and its convergence is known"
         )
     matrix, _ = _without_shapings(system)
     values = svdvals(matrix)
@@ -80,6 +89,10 @@ def determination(system: ConsistencySystem) -> Determination:
         smallest_singular_value=float(fixed.min(initial=np.inf)),
         largest_singular_value=float(fixed.max(initial=0.0)),
     )
+
+
+def _is_large(system: ConsistencySystem) -> bool:
+    return system.states > DENSE_STATES or system.reward.shape[1] > DENSE_ENTRIES
 
 
 def _rank_floor(system: ConsistencySystem) -> float:
