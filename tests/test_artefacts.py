@@ -1,3 +1,6 @@
+import json
+import re
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -8,6 +11,7 @@ from malfl.artefacts import (
     check_parameters,
     declared_parameters,
     default_parameters,
+    processor,
 )
 
 DECLARED = "alpha: float = 3.0  # entropy\nseeds: int = 5\nkind: str = 'hom'\nfast: bool = False"
@@ -100,3 +104,15 @@ def test_default_parameters():
 def test_profiles_are_checked_the_same_way():
     with pytest.raises(ValueError, match="unknown parameter 'x'"):
         check_parameter("x", 1, {"alpha": "float"})
+
+
+def test_json_appears_whole_with_a_line_end(tmp_path):
+    Results(tmp_path).save_json("summary", {"ratio": 1 / 3, "missed": []})
+    text = (tmp_path / "summary.json").read_text()
+    assert json.loads(text) == {"ratio": 1 / 3, "missed": []}
+    assert text.endswith("}\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_the_processor_has_a_name_and_cores():
+    assert re.fullmatch(r".+, \d+ cores", processor())

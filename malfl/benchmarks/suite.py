@@ -316,19 +316,25 @@ def start_up(repetitions: int = 5) -> dict[str, float]:
 
 
 def exponents(sizes: pd.DataFrame, solved: pd.DataFrame) -> dict[str, float]:
-    """`growth` with the number of states, for two agents, of all work in the two tables."""
-    two = sizes[sizes["agents"] == 2]
-    found = {
-        f"{name}, a step": growth(group["states"], group["nanoseconds"])
-        for name, group in two.groupby("work", sort=False)
-    }
-    large = solved[solved["states"] > 1000]
-    return found | {
-        str(name): growth(group["states"], group["seconds"])
-        for name, group in large.groupby("work", sort=False)
+    """`growth` with the number of states, of a step for two agents and of exact work.
+
+    Of the latter only above a thousand states; a single size has no growth.
+    """
+    steps = sizes[sizes["agents"] == 2].rename(columns={"nanoseconds": "cost"})
+    large = solved[solved["states"] > 1000].rename(columns={"seconds": "cost"})
+    together = pd.concat([steps, large])[["work", "states", "cost"]]
+    return {
+        str(name): growth(group["states"], group["cost"])
+        for name, group in together.groupby("work", sort=False)
+        if len(group) > 1
     }
 
 
 def growth(sizes: pd.Series, costs: pd.Series) -> float:
-    """The exponent x with which cost grows as size to the x: slope of a line through logarithms."""
+    """The exponent x with which cost grows as size to the x: slope of a line through logarithms.
+
+    NaN unless all costs are positive: differences of times too short to be told apart are not.
+    """
+    if (costs <= 0).any():
+        return np.nan
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])

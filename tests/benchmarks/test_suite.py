@@ -75,6 +75,15 @@ def test_what_falls_short_by_more_than_the_margin_is_missed():
 def test_the_exponent_of_a_power_is_found():
     sizes = pd.Series([10.0, 100.0, 1000.0])
     assert suite.growth(sizes, 3 * sizes**1.5) == pytest.approx(1.5)
+    assert np.isnan(suite.growth(sizes, pd.Series([1.0, -1.0, 2.0])))
+
+
+def test_growth_is_that_of_two_agents_and_of_large_games():
+    rows = [(2, 10, "play", 1.0), (2, 100, "play", 10.0), (3, 1000, "play", 1.0)]
+    sizes = pd.DataFrame(rows, columns=["agents", "states", "work", "nanoseconds"])
+    rows = [(81, "solve", 9.0), (2000, "solve", 1.0), (4000, "solve", 4.0), (2000, "once", 1.0)]
+    solved = pd.DataFrame(rows, columns=["states", "work", "seconds"])
+    assert suite.exponents(sizes, solved) == pytest.approx({"play": 1.0, "solve": 2.0})
 
 
 def test_costs_are_measured_for_every_size_and_method():
