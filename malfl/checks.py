@@ -113,6 +113,16 @@ def one_per_agent(values: Sequence[object], name: str, agents: int) -> None:
         )
 
 
+def steps_played(episodes: object, steps: object) -> tuple[int, int]:
+    """Return numbers of episodes and of steps; raise unless they and their product are counts."""
+    numbers = count(episodes, "episodes"), count(steps, "steps")
+    if math.prod(numbers) >= 2**63:
+        raise ValueError(
+            f"episodes * steps must be below 2 ** 63 to be counted, got {numbers[0]} * {numbers[1]}"
+        )
+    return numbers
+
+
 def memory(size: int, what: str, instead: str) -> None:
     """Raise unless ``size`` bytes are free; ``instead`` says what to do without them."""
     free = psutil.virtual_memory().available

@@ -45,7 +45,7 @@ class Player:
     def __init__(self, dynamics: Dynamics) -> None:
         states, joint = dynamics.n_states, dynamics.n_joint_actions
         self.bits = bits_for(joint)
-        if states << self.bits > CODES:
+        if not can_pack(dynamics):
             raise ValueError(
                 f"{states} states and {joint} joint actions do not fit in one code: {states} << "
                 f"{self.bits} is above the limit of 2 ** 32; sample_counts(method='occupancy') and "
@@ -60,7 +60,7 @@ class Player:
         widest = 0 if dynamics.is_deterministic else int(np.diff(dynamics.transitions.indptr).max())
         rows = states * joint << bits_for(widest) if widest else 0
         checks.memory(
-            8 * slots + (8 if widest else 4) * (states << self.bits) + 12 * rows,
+            8 * slots + (16 if widest else 12) * (states << self.bits) + 12 * rows,  # counts too
             f"tables of {states} states and {joint} joint actions",
             "use a smaller game, or malfl.soft, which needs no tables",
         )
@@ -195,6 +195,11 @@ def _aligned(*shape: int) -> WordArray:
     room = np.empty(size + 7, dtype=np.uint64)
     first = -room.ctypes.data // 8 % 8
     return room[first : first + size].reshape(shape)
+
+
+def can_pack(dynamics: Dynamics) -> bool:
+    """Whether a state and a joint action fit in one code."""
+    return dynamics.n_states << bits_for(dynamics.n_joint_actions) <= CODES
 
 
 def bits_for(outcomes: int) -> int:

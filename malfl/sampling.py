@@ -1,5 +1,6 @@
 """Episodes of agents that play a game with fixed policies: trajectories, or only counts."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +14,7 @@ from malfl.games import Dynamics, Policies
 from malfl.kernels import occupancy as kernel
 from malfl.kernels.walk import LOW
 from malfl.parallel import Job, run
-from malfl.play import Block, Player, bits_for
+from malfl.play import Block, Player, bits_for, can_pack
 from malfl.soft import joint_probabilities
 
 WALKED_STEPS = 30  # steps of a walk that take the time of one split of the occupancy
@@ -71,7 +72,7 @@ def sample_trajectories(
     MemoryError
         If there is no room for the trajectories.
     """
-    episodes, steps = checks.count(episodes, "episodes"), checks.count(steps, "steps")
+    episodes, steps = checks.steps_played(episodes, steps)
     joint_policy = dynamics.check_policies(policies)
     rng = checks.generator(seed)
 
@@ -114,13 +115,15 @@ def sample_counts(
         If there are no episodes or no steps, a policy is not one, or ``method`` is unknown; and
         for ``"walk"`` as `sample_trajectories` does.
     """
-    episodes, steps = checks.count(episodes, "episodes"), checks.count(steps, "steps")
+    episodes, steps = checks.steps_played(episodes, steps)
     checks.choice(method, "method", ("auto", "walk", "occupancy"))
     joint_policy = dynamics.check_policies(policies)
     rng = checks.generator(seed)
 
     def work() -> Job[IntArray]:
-        counts = np.zeros((dynamics.n_states, dynamics.n_joint_actions), dtype=np.int64)
+        shape = (dynamics.n_states, dynamics.n_joint_actions)
+        checks.memory(8 * math.prod(shape), f"counts of shape {shape}", "use a smaller game")
+        counts = np.zeros(shape, dtype=np.int64)
         yield from counting(dynamics, joint_policy, episodes, steps, rng, counts, method)
         return counts
 
@@ -138,7 +141,9 @@ def counting(
 ) -> Iterator[int]:
     """Add to ``counts`` (S, A) as `sample_counts` does, telling the steps done on the way."""
     chain = Chain(dynamics, policies) if method != "walk" else None
-    if chain and (method == "occupancy" or episodes > WALKED_STEPS * chain.odds.size):
+    if chain and (
+        method == "occupancy" or episodes > WALKED_STEPS * chain.odds.size or not can_pack(dynamics)
+    ):
         yield from chain.counting(episodes, steps, rng, counts)
         return
     yield from Player(dynamics).count(policies, episodes, steps, rng, counts)

@@ -130,7 +130,7 @@ def test_one_state_and_one_action_are_enough(method):
 def test_more_episodes_than_can_be_played_are_counted():
     game = random_game(np.random.default_rng(0))
     policies = random_policies(game.actions, 4, np.random.default_rng(1))
-    counts = sample_counts(game, policies, episodes=10**15, steps=300, seed=0)
+    counts = sample_counts(game, policies, episodes=10**15, steps=300, seed=0, method="occupancy")
     assert counts.sum() == 3 * 10**17
     mean, _ = naive.count_moments(game, policies, 300)
     np.testing.assert_allclose(counts.ravel() / 1e15, mean, rtol=1e-6)
@@ -182,6 +182,7 @@ def test_seeds_decide_everything_and_global_state_nothing(game, policies, sample
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"episodes": 2.5}, "episodes must be a whole number, got 2.5"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"episodes": 2**40, "steps": 2**23}, r"below 2 \*\* 63 to be counted, got 1099"),
         ({"policies": []}, "policies must hold one array for each of"),
     ],
 )
@@ -203,8 +204,9 @@ def test_games_too_large_to_pack_are_refused_with_another_way(monkeypatch, game,
         sample_trajectories(game, policies, episodes=1, steps=1, seed=0)
     with pytest.raises(ValueError, match=message):
         sample_counts(game, policies, episodes=1, steps=1, seed=0, method="walk")
-    counts = sample_counts(game, policies, episodes=1, steps=9, seed=0, method="occupancy")
-    assert counts.sum() == 9
+    for method in ("occupancy", "auto"):
+        counts = sample_counts(game, policies, episodes=1, steps=9, seed=0, method=method)
+        assert counts.sum() == 9
 
 
 def test_what_does_not_fit_in_memory_is_refused_at_once(monkeypatch, game, policies):
@@ -213,5 +215,5 @@ def test_what_does_not_fit_in_memory_is_refused_at_once(monkeypatch, game, polic
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=10**2))
     with pytest.raises(MemoryError, match=r"would need .* GiB are free; record fewer"):
         sample_trajectories(game, policies, episodes=10, steps=10, seed=0)
-    with pytest.raises(MemoryError, match=r"tables of .* would need .* are free; use a smaller"):
+    with pytest.raises(MemoryError, match=r"counts of shape .* would need .* free; use a smaller"):
         sample_counts(game, policies, episodes=10, steps=10, seed=0, method="walk")

@@ -19,8 +19,8 @@ U = np.uint64
 def fill_slots(probabilities: FloatArray, bits: int, slots: WordArray) -> None:
     """Write one table a row of ``probabilities`` (R, A) into ``slots`` (R * 2 ** bits,).
 
-    Rows sum to 1 up to rounding. An outcome of probability 0 is never
-    drawn; another probability is off by 2 ** (bits - 64) at most, but for rounding.
+    Rows sum to 1 up to rounding. An outcome of probability 0 is never drawn; another probability
+    is off by 2 ** (2 * bits - 64) at most, but for rounding.
     """
     rows, outcomes = probabilities.shape
     size = 1 << bits

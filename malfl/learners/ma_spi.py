@@ -130,7 +130,7 @@ def _learning(
     checks.instance(game, MarkovGame, "game", "with rewards to learn from")
     alpha, beta = checks.positive(alpha, "alpha"), checks.step_size(beta)
     shape = (checks.count(iterations, "iterations"), game.n_states, game.n_joint_actions)
-    episodes, steps = checks.count(episodes, "episodes"), checks.count(steps, "steps")
+    episodes, steps = checks.steps_played(episodes, steps)
     checks.choice(evaluation, "evaluation", ("td", "sarsa", "exact"))
     start, rng = _start(game, initial), checks.generator(seed)
     checks.memory(8 * math.prod(shape), f"counts of shape {shape}", "learn for fewer iterations")
