@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from malfl import checks
 from malfl.checks import FloatArray, IntArray, WordArray
@@ -19,6 +21,8 @@ LANES = 32, 4096  # episodes under way at once, at least (if there are so many) 
 CALL_STEPS = 2**16  # steps that a call of a kernel makes, about; it lasts less than a millisecond
 BLOCK_STEPS = 2**22  # and at most, where episodes must stay whole
 WORDS = 2**9  # random words drawn ahead
+
+T = TypeVar("T", bound=np.generic)
 
 
 class Block(NamedTuple):
@@ -84,6 +88,22 @@ class Player:
             successors=self.successors,
         )
 
+    @cached_property
+    def own_pairs(self) -> tuple[WordArray, ...]:
+        """For each agent its (s, a^i) in each code, as ``s * A_i + a^i``, (S << bits,)."""
+        states = np.arange(self.dynamics.n_states)[:, None]
+        return tuple(
+            self.by_code((states * size + own).astype(np.uint32))
+            for size, own in zip(self.dynamics.actions, self.dynamics.own_actions, strict=True)
+        )
+
+    def by_code(self, by_joint_action: npt.NDArray[T]) -> npt.NDArray[T]:
+        """An (S, A) array laid out by code, (S << bits,)."""
+        states, joint = by_joint_action.shape
+        padded = np.zeros((states, 1 << self.bits), dtype=by_joint_action.dtype)
+        padded[:, :joint] = by_joint_action
+        return padded.ravel()
+
     def play(
         self, policies: Policies, episodes: int, steps: int, rng: np.random.Generator
     ) -> Iterator[Block]:
@@ -96,7 +116,7 @@ class Player:
         lanes = max(1, min(_lanes(episodes, steps), BLOCK_STEPS // steps))
         piece = min(steps, BLOCK_STEPS)
         room = np.empty(lanes * (piece + 1), dtype=np.uint64)
-        for group in self._groups(tables, episodes, lanes, rng):
+        for group in self._groups(episodes, lanes, rng):
             carried = 0
             for step in range(0, steps, piece):
                 n = min(piece, steps - step)
@@ -121,18 +141,16 @@ class Player:
         lanes = _lanes(episodes, steps)
         piece = max(1, CALL_STEPS // lanes)
         padded = np.zeros((len(counts), 1 << self.bits), dtype=np.int64)
-        for group in self._groups(tables, episodes, lanes, rng):
+        for group in self._groups(episodes, lanes, rng):
             for step in range(0, steps, piece):
                 n = min(piece, steps - step)
                 count(*group.take(n), tables, group.words, n, padded.ravel())
                 yield n * group.size
         counts += padded[:, : counts.shape[1]]
 
-    def _groups(
-        self, tables: Tables, episodes: int, lanes: int, rng: np.random.Generator
-    ) -> Iterator["_Group"]:
+    def _groups(self, episodes: int, lanes: int, rng: np.random.Generator) -> Iterator["_Group"]:
         keys = rng.integers(2**64, size=2, dtype=np.uint64)
-        draws = len(tables.choices) + (self.row_slots.size > 0)
+        draws = len(self.choice_bits) + (self.row_slots.size > 0)
         group = _Group(lanes, draws)
         for episode in range(0, episodes, lanes):
             if episodes - episode < lanes:
@@ -146,11 +164,10 @@ class Player:
         joint = self.dynamics.n_joint_actions
         none = np.empty(0, dtype=np.uint64)
         if self.dynamics.is_deterministic:
-            moves = np.zeros((states, 1 << self.bits), dtype=np.uint32)
-            moves[:, :joint] = (matrix.indices.astype(np.uint64) << self.bits).reshape(-1, joint)
-            return moves.ravel(), none, none.astype(np.uint32)
+            reached = (matrix.indices.astype(np.uint64) << self.bits).astype(np.uint32)
+            return self.by_code(reached.reshape(-1, joint)), none, none.astype(np.uint32)
         counts = np.diff(matrix.indptr)
-        row_bits = np.maximum(2, np.ceil(np.log2(counts)).astype(np.int64))
+        row_bits = np.array([bits_for(n) for n in range(int(counts.max()) + 1)])[counts]
         slots, successors, places, filled = [], [], np.empty(states * joint, np.uint64), 0
         for bits in np.unique(row_bits)[::-1]:  # so that every table is aligned to its size
             rows = np.flatnonzero(row_bits == bits)
@@ -161,9 +178,8 @@ class Player:
             successors.append((matrix.indices[at].astype(np.uint64) << self.bits).ravel())
             places[rows] = (filled + (np.arange(len(rows)) << bits)) << 6 | bits
             filled += len(rows) << int(bits)
-        moves = np.zeros((states, 1 << self.bits), dtype=np.uint64)
-        moves[:, :joint] = places.reshape(-1, joint)
-        return moves.ravel(), np.concatenate(slots), np.concatenate(successors).astype(np.uint32)
+        moves = self.by_code(places.reshape(-1, joint))
+        return moves, np.concatenate(slots), np.concatenate(successors).astype(np.uint32)
 
 
 class _Group:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,7 @@ def sample_trajectories(
     episodes, steps = checks.steps_played(episodes, steps)
     joint_policy = dynamics.check_policies(policies)
     rng = checks.generator(seed)
+    Recorder.check_memory(dynamics, episodes, steps)
 
     def work() -> Job[Trajectories]:
         recorder = Recorder(dynamics, episodes, steps)
@@ -190,12 +191,11 @@ class Chain:
 
 
 class Recorder:
-    """Room for trajectories that come in blocks."""
+    """Room for trajectories that come in blocks; see `check_memory` first."""
 
     def __init__(self, dynamics: Dynamics, episodes: int, steps: int) -> None:
         joint = dynamics.n_joint_actions
-        kind = np.min_scalar_type(dynamics.n_states * joint - 1)
-        self.check_memory(dynamics, episodes, steps)
+        kind = self._kind(dynamics)
         self.trajectories = Trajectories(
             np.empty((episodes, steps), dtype=kind), np.empty(episodes, dtype=kind), joint
         )
@@ -204,12 +204,16 @@ class Recorder:
     @staticmethod
     def check_memory(dynamics: Dynamics, episodes: int, steps: int, times: int = 1) -> None:
         """Raise unless there is room for so many trajectories, so many ``times``."""
-        item = np.min_scalar_type(dynamics.n_states * dynamics.n_joint_actions - 1).itemsize
         checks.memory(
-            times * item * episodes * (steps + 1),
+            times * Recorder._kind(dynamics).itemsize * episodes * (steps + 1),
             f"trajectories of {times} x {episodes} episodes of {steps} steps",
             "record fewer, or only count",
         )
+
+    @staticmethod
+    def _kind(dynamics: Dynamics) -> np.dtype[np.unsignedinteger[Any]]:
+        """The smallest integers that hold a step."""
+        return np.min_scalar_type(dynamics.n_states * dynamics.n_joint_actions - 1)
 
     def add(self, block: Block) -> None:
         """Keep the steps of a block, and what was reached by the last of them."""

@@ -57,6 +57,16 @@ def joint_probabilities(
     return product
 
 
+def state_transitions(dynamics: Dynamics, probabilities: FloatArray) -> csr_array:
+    """The chain of states, shape (S, S), under joint action probabilities (S, A)."""
+    states, joint = probabilities.shape
+    average = csr_array(
+        (probabilities.ravel(), np.arange(states * joint), np.arange(states + 1) * joint),
+        shape=(states, states * joint),
+    )
+    return csr_array(average @ dynamics.transitions)
+
+
 def expectation_over_opponents(
     dynamics: Dynamics, policies: Sequence[FloatArray], agent: int
 ) -> csr_array:
@@ -115,7 +125,8 @@ def soft_value(
     RuntimeError
         If the iteration does not get there.
     """
-    (value,) = _soft_values(game, policies, [game.check_agent(agent)], alpha)
+    agent, joint_policy = game.check_agent(agent), game.check_policies(policies)
+    (value,) = _soft_values(game, joint_policy, [agent], alpha)
     return np.asarray(value)
 
 
@@ -241,10 +252,10 @@ def _over_opponents(game: MarkovGame, policies: Policies, agent: int, q: FloatAr
 
 
 def _soft_values(
-    game: MarkovGame, policies: Sequence[npt.ArrayLike], agents: Sequence[int], alpha: float
+    game: MarkovGame, policies: Policies, agents: Sequence[int], alpha: float
 ) -> FloatArray:
     """V of some agents, shape (agents, S), from one linear system."""
-    chain, gains = _chain(game, game.check_policies(policies), agents, alpha)
+    chain, gains = _chain(game, policies, agents, alpha)
     states = game.n_states
     matrix = csr_array(eye_array(states, format="csr") - game.gamma * chain)
     if states <= DENSE_STATES:
@@ -258,16 +269,11 @@ def _chain(
     """Transitions between states (S, S), and what each agent gains in a state, (agents, S)."""
     checks.positive(alpha, "alpha")
     probabilities = joint_probabilities(game, policies)
-    states, joint = probabilities.shape
-    average = csr_array(
-        (probabilities.ravel(), np.arange(states * joint), np.arange(states + 1) * joint),
-        shape=(states, states * joint),
-    )
     gains = [
         (probabilities * game.joint_reward(i)).sum(axis=1) + alpha * entropy(policies[i])
         for i in agents
     ]
-    return csr_array(average @ game.transitions), np.array(gains)
+    return state_transitions(game, probabilities), np.array(gains)
 
 
 def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, gamma: float) -> FloatArray:

@@ -6,7 +6,7 @@ from numba import njit
 
 from malfl.checks import FloatArray, IntArray
 from malfl.games import Dynamics, MarkovGame, Policies
-from malfl.soft import joint_probabilities
+from malfl.soft import joint_probabilities, state_transitions
 
 
 def cumulative(odds: FloatArray) -> FloatArray:
@@ -103,10 +103,5 @@ def numpy_loop(
 
 def quantecon_chain(dynamics: Dynamics, policies: Policies) -> "quantecon.MarkovChain":
     """The chain of states under a joint policy, for ``simulate_indices``."""
-    odds = joint_probabilities(dynamics, policies)
-    joint = odds.shape[1]
-    rows = np.repeat(np.arange(odds.size), np.diff(dynamics.transitions.indptr))
-    chain = np.zeros((dynamics.n_states, dynamics.n_states))
-    weights = odds.ravel()[rows] * dynamics.transitions.data
-    np.add.at(chain, (rows // joint, dynamics.transitions.indices), weights)
+    chain = state_transitions(dynamics, joint_probabilities(dynamics, policies)).toarray()
     return quantecon.MarkovChain(chain / chain.sum(axis=1, keepdims=True))

@@ -1,12 +1,9 @@
 """Soft temporal-difference evaluation of all agents' policies along the steps they made."""
 
-import numpy as np
 from numba import njit
 
 from malfl.checks import FloatArray, IntArray, WordArray
-
-U = np.uint64
-LOW = U(0xFFFFFFFF)
+from malfl.kernels.walk import LOW, U
 
 
 @njit(cache=True, nogil=True)

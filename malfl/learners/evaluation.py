@@ -1,16 +1,11 @@
 """Learned soft Q values of all agents' policies."""
 
-from typing import TypeVar
-
 import numpy as np
-import numpy.typing as npt
 
 from malfl.checks import IntArray
 from malfl.games import MarkovGame, Policies
 from malfl.kernels.temporal_difference import soft_td
-from malfl.play import Block
-
-T = TypeVar("T", bound=np.generic)
+from malfl.play import Block, Player
 
 
 class TemporalDifferences:
@@ -18,8 +13,8 @@ class TemporalDifferences:
 
     Parameters
     ----------
-    bits
-        How blocks pack joint actions, as `malfl.play.Player` has it.
+    player
+        Of the game, whose blocks are to be learned from.
     alpha, beta
         Entropy coefficient and step size.
     executed
@@ -30,19 +25,15 @@ class TemporalDifferences:
         self,
         game: MarkovGame,
         policies: Policies,
-        bits: int,
+        player: Player,
         *,
         alpha: float,
         beta: float,
         executed: bool,
     ) -> None:
         self._game, self._beta, self._executed = game, beta, executed
-        self._counts = np.zeros((game.n_states, 1 << bits), dtype=np.int64)
-        states, own_actions = np.arange(game.n_states)[:, None], game.own_actions
-        self._pairs = tuple(
-            _padded((states * size + own).astype(np.uint32), bits)
-            for size, own in zip(game.actions, own_actions, strict=True)
-        )
+        self._counts = np.zeros((game.n_states, 1 << player.bits), dtype=np.int64)
+        self._pairs = player.own_pairs
         # An action of probability zero is never drawn, so its bonus is never used.
         self._bonus = [
             -alpha * np.log(policy, where=policy > 0, out=np.zeros_like(policy))
@@ -51,7 +42,7 @@ class TemporalDifferences:
         self._values = tuple(bonus.ravel().copy() for bonus in self._bonus)
         self._by_code = any(reward.ndim > 1 for reward in game.rewards)
         self._gains = tuple(
-            _padded(beta * (game.joint_reward(i) + bonus[:, own_actions[i]]), bits)
+            player.by_code(beta * (game.joint_reward(i) + bonus[:, game.own_actions[i]]))
             if self._by_code
             else beta * (game.rewards[i][:, None] + bonus).ravel()
             for i, bonus in enumerate(self._bonus)
@@ -84,11 +75,3 @@ class TemporalDifferences:
             values.reshape(bonus.shape) - bonus
             for values, bonus in zip(self._values, self._bonus, strict=True)
         )
-
-
-def _padded(by_joint_action: npt.NDArray[T], bits: int) -> npt.NDArray[T]:
-    """An (S, A) array laid out by code."""
-    states, joint = by_joint_action.shape
-    padded = np.zeros((states, 1 << bits), dtype=by_joint_action.dtype)
-    padded[:, :joint] = by_joint_action
-    return padded.ravel()

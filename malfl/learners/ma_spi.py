@@ -148,7 +148,7 @@ def _learning(
                 yield from counting(game, policies, episodes, steps, rng, taken)
             else:
                 learned = TemporalDifferences(
-                    game, policies, player.bits, alpha=alpha, beta=beta,
+                    game, policies, player, alpha=alpha, beta=beta,
                     executed=evaluation == "sarsa",
                 )  # fmt: skip
                 for block in player.play(policies, episodes, steps, rng):

@@ -12,9 +12,7 @@ ALPHA, BETA = 0.7, 0.3
 def evaluate(game, policies, executed, episodes=3, steps=40):
     """The values and counts, and the oracle's trajectories of the same steps."""
     player = Player(game)
-    learned = TemporalDifferences(
-        game, policies, player.bits, alpha=ALPHA, beta=BETA, executed=executed
-    )
+    learned = TemporalDifferences(game, policies, player, alpha=ALPHA, beta=BETA, executed=executed)
     played = []
     for block in player.play(policies, episodes, steps, np.random.default_rng(1)):
         learned.update(block)
@@ -64,9 +62,7 @@ def test_long_episodes_in_pieces_give_the_same(monkeypatch, game, policies, exec
     whole = evaluate(game, policies, executed)[0]
     monkeypatch.setattr("malfl.play.BLOCK_STEPS", block_steps)
     player = Player(game)
-    pieces = TemporalDifferences(
-        game, policies, player.bits, alpha=ALPHA, beta=BETA, executed=executed
-    )
+    pieces = TemporalDifferences(game, policies, player, alpha=ALPHA, beta=BETA, executed=executed)
     for block in player.play(policies, 3, 40, np.random.default_rng(1)):
         pieces.update(block)
     np.testing.assert_array_equal(pieces.counts, whole.counts)
