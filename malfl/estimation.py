@@ -8,14 +8,17 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import wrightomega
+from scipy.sparse import coo_array, csr_array
+from scipy.special import log_softmax, softmax, wrightomega
 
 from malfl import checks
+from malfl.adam import adam
 from malfl.checks import FloatArray, IntArray
-from malfl.games import Policies
+from malfl.games import Dynamics, Policies
 from malfl.logs import Observation
 
-Method = Literal["smoothing", "maximum_likelihood", "entropy"]
+Method = Literal["smoothing", "maximum_likelihood", "entropy", "descent"]
+METHODS: tuple[Method, ...] = ("smoothing", "maximum_likelihood", "entropy", "descent")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +28,11 @@ class PolicyEstimates:
     policies: Policies  # one (n, S, A_i) array an agent; NaN in states never visited
     visits: FloatArray  # (n, S)
 
+    def first(self, iterations: int) -> "PolicyEstimates":
+        """Those of the first so many iterations."""
+        policies = tuple(policy[:iterations] for policy in self.policies)
+        return PolicyEstimates(policies, self.visits[:iterations])
+
     @property
     def unvisited(self) -> IntArray:
         """Pairs (iteration, state) that were never visited, shape (k, 2)."""
@@ -32,7 +40,10 @@ class PolicyEstimates:
 
 
 def estimate_policies(
-    seen: Observation, method: Method = "smoothing", strength: float | None = None
+    seen: Observation,
+    method: Method = "smoothing",
+    strength: float | None = None,
+    seed: int | np.random.Generator | None = None,
 ) -> PolicyEstimates:
     """Estimate every agent's policies; the observer's own are known and taken as they are.
 
@@ -40,27 +51,77 @@ def estimate_policies(
     ----------
     method
         ``"smoothing"``: `additive_smoothing`. ``"maximum_likelihood"``: the shares seen.
-        ``"entropy"``: `entropy_regularised`, Eq. 10.
+        ``"entropy"``: `entropy_regularised`, Eq. 10. ``"descent"``: `descended`, the few steps
+        towards Eq. 10 that the paper takes.
     strength
         Pseudo-count an action of smoothing (default 0.5), or lambda of Eq. 10 (default 0.3).
+    seed
+        Of the logits that descent begins with, needed for it only.
     """
     checks.instance(seen, Observation, "seen", "see LearningLog.observed_by")
-    checks.choice(method, "method", ("smoothing", "maximum_likelihood", "entropy"))
+    checks.choice(method, "method", METHODS)
     if method == "maximum_likelihood" and strength is not None:
         raise ValueError(f"strength must be left out with maximum likelihood, got {strength}")
+    if (seed is None) == (method == "descent"):
+        raise ValueError(f"seed must be given for descent, and only for it; got {seed}")
+    rng = None if seed is None else checks.generator(seed)
     estimates = []
     for agent in range(seen.dynamics.n_agents):
+        counts = seen.own_counts(agent)
         if agent == seen.observer:
             estimates.append(seen.own_policies)
-            continue
-        counts = seen.own_counts(agent)
-        if method == "maximum_likelihood":
+        elif method == "maximum_likelihood":
             estimates.append(maximum_likelihood(counts))
         elif method == "smoothing":
             estimates.append(additive_smoothing(counts, 0.5 if strength is None else strength))
-        else:
+        elif rng is None:
             estimates.append(entropy_regularised(counts, 0.3 if strength is None else strength))
+        else:
+            estimates.append(descended(counts, 0.3 if strength is None else strength, seed=rng))
     return PolicyEstimates(tuple(estimates), seen.counts.sum(axis=-1))
+
+
+def estimate_dynamics(seen: Observation) -> Dynamics:
+    """The rules of the game as the moves that were seen tell them: shares of the next states.
+
+    Where a joint action was never taken in a state, every next state is taken for equally likely.
+    Start and discount are those of ``seen``. To recover rewards without knowing the rules, pass
+    ``dataclasses.replace(seen, dynamics=estimate_dynamics(seen))`` on.
+
+    Raises
+    ------
+    ValueError
+        If trajectories were not recorded.
+    """
+    checks.instance(seen, Observation, "seen", "see LearningLog.observed_by")
+    if seen.trajectories is None:
+        raise ValueError("seen has no trajectories; learn with record=True")
+    states, codes = seen.dynamics.n_states, seen.dynamics.n_states * seen.dynamics.n_joint_actions
+    parts = []
+    for played in seen.trajectories:
+        after = np.concatenate(
+            [played.steps[:, 1:] // played.n_joint_actions, played.last[:, None]], axis=1
+        )
+        seen_once = (np.ones(after.size), (played.steps.ravel(), after.ravel()))
+        parts.append(csr_array(coo_array(seen_once, shape=(codes, states))))
+    moves = csr_array(sum(parts[1:], start=parts[0]))
+    total = np.asarray(moves.sum(axis=1))
+    moves.data /= np.repeat(total, np.diff(moves.indptr))
+    (never,) = np.nonzero(total == 0)
+    checks.memory(32 * never.size * states, f"{never.size} unseen moves", "observe more episodes")
+    anywhere = csr_array(
+        (
+            np.full(never.size * states, 1 / states),
+            (np.repeat(never, states), np.tile(np.arange(states), never.size)),
+        ),
+        shape=moves.shape,
+    )
+    return Dynamics(
+        actions=seen.dynamics.actions,
+        transitions=csr_array(moves + anywhere),
+        start=seen.dynamics.start,
+        gamma=seen.dynamics.gamma,
+    )
 
 
 def maximum_likelihood(counts: npt.ArrayLike) -> FloatArray:
@@ -146,6 +207,48 @@ def entropy_regularised(counts: npt.ArrayLike, lambda_: float = 0.3) -> FloatArr
     result = np.full_like(shares, np.nan)
     result[seen] = p / p.sum(axis=-1, keepdims=True)
     return result
+
+
+def descended(
+    counts: npt.ArrayLike,
+    lambda_: float = 0.3,
+    *,
+    steps: int = 10,
+    rate: float = 0.1,
+    seed: int | np.random.Generator,
+) -> FloatArray:
+    """Some steps of Adam towards Eq. 10, as MA-LfL's program takes them (Table 3).
+
+    Logits begin between 0 and 1 at random. Ten steps of size 0.1 move each by about 1 at most, so
+    probabilities that differ by more than a factor of e^3, about 20, cannot be reached.
+
+    Parameters
+    ----------
+    counts
+        Whole numbers of shape (..., A_i).
+    lambda_
+        Weight of the entropy, 0 or more.
+    steps, rate
+        Of Adam.
+    seed
+        Of the first logits.
+
+    Returns
+    -------
+    ndarray
+        Probabilities of the same shape; NaN where nothing was seen.
+    """
+    numbers, total = _with_totals(counts)
+    if checks.real(lambda_, "lambda_") < 0:
+        raise ValueError(f"lambda_ must be 0 or more, got {lambda_}")
+
+    def gradient(logits: FloatArray) -> FloatArray:
+        p, log_p = softmax(logits, axis=-1), log_softmax(logits, axis=-1)
+        surprise = log_p - (p * log_p).sum(axis=-1, keepdims=True)
+        return np.asarray(total * p - numbers + lambda_ * total * p * surprise)
+
+    logits = adam(gradient, checks.generator(seed).random(numbers.shape), steps, rate)
+    return np.asarray(np.where(total > 0, softmax(logits, axis=-1), np.nan))
 
 
 def _with_totals(counts: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

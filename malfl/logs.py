@@ -1,6 +1,6 @@
 """What happened while agents learned, and what one of them may see of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,11 +42,24 @@ class Observation:
         for name, array in (("counts", counts), ("own_policies", own)):
             checks.frozen(array)
             object.__setattr__(self, name, array)
+        if self.trajectories is not None:
+            _check_trajectories(self.trajectories, counts)
 
     @property
     def iterations(self) -> int:
         """Number n of policies seen at work; n - 1 improvements lie between them."""
         return len(self.counts)
+
+    def first(self, iterations: int) -> "Observation":
+        """What was seen by the end of the first so many iterations."""
+        checks.count(iterations, "iterations")
+        n = checks.index(iterations - 1, "iterations - 1", self.iterations) + 1
+        return replace(
+            self,
+            counts=self.counts[:n],
+            own_policies=self.own_policies[:n],
+            trajectories=self.trajectories and self.trajectories[:n],
+        )
 
     def own_counts(self, agent: int) -> FloatArray:
         """How often ``agent`` took each of its own actions, shape (n, S, A_i)."""
@@ -109,3 +122,27 @@ class LearningLog:
             own_policies=self.policies[agent][:-1],
             trajectories=self.trajectories,
         )
+
+
+def _check_trajectories(trajectories: tuple[Trajectories, ...], counts: FloatArray) -> None:
+    """Raise unless the trajectories are of the iterations and the steps that were counted."""
+    iterations, states, joint = counts.shape
+    if len(trajectories) != iterations:
+        raise ValueError(
+            f"trajectories must be of the {iterations} iterations counted, got {len(trajectories)}"
+        )
+    for h, (played, counted) in enumerate(zip(trajectories, counts, strict=True)):
+        if played.n_joint_actions != joint:
+            raise ValueError(
+                f"trajectories[{h}] must have {joint} joint actions, got {played.n_joint_actions}"
+            )
+        largest = int(max(played.steps.max(initial=0) // joint, played.last.max(initial=0)))
+        if largest >= states:
+            raise ValueError(
+                f"trajectories[{h}] visit state {largest}; states must lie in 0..{states - 1}"
+            )
+        if played.steps.size != counted.sum():
+            raise ValueError(
+                f"trajectories[{h}] have {played.steps.size} steps, and {counted.sum():.0f} were "
+                "counted; they must be the same steps"
+            )

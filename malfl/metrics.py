@@ -100,6 +100,17 @@ def interval(values: npt.ArrayLike) -> Interval:
     return Interval(mean, sd, mean - half, mean + half, n)
 
 
+def prediction_half_width(sd: float, n: int) -> float:
+    """How far one more run may lie from the mean of n, in 95 % of cases; 0 if there is only one.
+
+    Parameters
+    ----------
+    sd
+        Sample standard deviation of the n runs.
+    """
+    return float(stats.t.ppf(0.975, n - 1) * sd * np.sqrt(1 + 1 / n)) if n > 1 else 0.0
+
+
 def normalised(reward: npt.ArrayLike) -> FloatArray:
     """A reward shifted and scaled to [0, 1], NaN entries kept; 0 where it is constant."""
     values = checks.numbers(reward, "reward")

@@ -1,7 +1,7 @@
 """The book's figures. Every function returns a Matplotlib figure and saves nothing."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -138,23 +138,69 @@ def learned_against_exact(panels: Mapping[str, tuple[FloatArray, FloatArray]]) -
     return figure
 
 
-def over_iterations(table: pd.DataFrame, y: str, hue: str, col: str, log: bool = False) -> Figure:
-    """Lines over the column ``iteration``, a panel for each ``col``.
+def curves(
+    table: pd.DataFrame,
+    y: str,
+    hue: str,
+    col: str,
+    x: str = "iteration",
+    log: bool = False,
+    labels: tuple[str, str] | None = None,
+) -> Figure:
+    """Lines over a column of whole numbers, a panel for each ``col``.
 
     Each line is the mean over the rows that share all else (the seeds), with its 95 % interval.
+
+    Parameters
+    ----------
+    labels
+        Of the two axes, by default the columns' names.
     """
     with plt.rc_context({"figure.constrained_layout.use": False}):  # seaborn lays grids out itself
         grid = sns.relplot(
-            table, x="iteration", y=y, hue=hue, style=hue, col=col, kind="line", markers=True,
+            table, x=x, y=y, hue=hue, style=hue, col=col, kind="line", markers=True,
             dashes=False, errorbar=("ci", 95), seed=0, height=3.6, aspect=1.25,
         )  # fmt: skip
         grid.set_titles("{col_name}")
+        if labels is not None:
+            grid.set_axis_labels(*labels)
         for axes in grid.axes.flat:
             axes.xaxis.get_major_locator().set_params(integer=True)
         if log:
             grid.set(yscale="log")
         sns.move_legend(grid, "upper center", bbox_to_anchor=(0.5, 0), ncols=2, title=None)
     figure: Figure = grid.figure
+    return figure
+
+
+def frontier(table: pd.DataFrame, rows: str, columns: str, x: str, y: str, value: str) -> Figure:
+    """A map of mean values over ``x`` and ``y`` for each of ``rows`` and ``columns``, one scale.
+
+    Parameters
+    ----------
+    table
+        With these columns; rows that share all else are averaged.
+    """
+    down, across = table[rows].unique(), table[columns].unique()
+    figure, grid = plt.subplots(
+        len(down), len(across), figsize=(2.6 * len(across) + 1, 2.7 * len(down)), squeeze=False,
+        sharex=True, sharey=True,
+    )  # fmt: skip
+    means = table.groupby([rows, columns, y, x])[value].mean()
+    for (row_name, column_name), axes in zip(product(down, across), grid.flat, strict=True):
+        cells = means[row_name, column_name].unstack()
+        image = axes.imshow(cells, cmap=MAP, vmin=0, vmax=1, aspect="auto", origin="lower")
+        for (row, column), mean in np.ndenumerate(cells.to_numpy()):
+            shown = f"{mean:.2f}".lstrip("0") if mean < 0.995 else f"{mean:.3f}".lstrip("0")
+            colour = "black" if mean > 0.6 else "white"
+            axes.text(column, row, shown, ha="center", va="center", fontsize=7, color=colour)
+        axes.set_xticks(range(len(cells.columns)), cells.columns)
+        axes.set_yticks(range(len(cells.index)), [f"{n:,}" for n in cells.index])
+        axes.grid(visible=False)
+        axes.set_title(f"{row_name}: {column_name}", fontsize=10)
+        axes.set(xlabel=x, ylabel=y)
+        axes.label_outer()
+    figure.colorbar(image, ax=grid, label=value, shrink=0.8)
     return figure
 
 
@@ -212,6 +258,57 @@ def table_intervals(table: pd.DataFrame, title: str) -> Figure:
     axes.set_title(title)
     axes.set_ylim(top=1.03)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
+def with_deviations(table: pd.DataFrame) -> Figure:
+    """Recovered against true rewards, two posterior standard deviations to either side.
+
+    Parameters
+    ----------
+    table
+        Columns ``estimator`` (a panel each), ``true``, ``recovered``, ``deviation``.
+    """
+    names = table["estimator"].unique()
+    figure, grid = plt.subplots(
+        1, len(names), figsize=(4.4 * len(names), 4.2), squeeze=False, sharex=True, sharey=True
+    )
+    for axes, name in zip(grid.flat, names, strict=True):
+        rows = table[table["estimator"] == name]
+        axes.errorbar(
+            rows["true"], rows["recovered"], 2 * rows["deviation"], fmt="o", markersize=3,
+            elinewidth=0.8, alpha=0.7,
+        )  # fmt: skip
+        ends = [rows["true"].min(), rows["true"].max()]
+        axes.plot(ends, ends, color="0.3", linewidth=1, linestyle="--")
+        axes.set_title(name)
+        axes.set_xlabel("true reward")
+    grid[0, 0].set_ylabel("recovered reward")
+    return figure
+
+
+def line(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    labels: tuple[str, str],
+    log_y: bool = False,
+    mark: float | None = None,
+) -> Figure:
+    """One line with its points, on a logarithmic horizontal axis.
+
+    Parameters
+    ----------
+    labels
+        Of the two axes.
+    mark
+        Where to draw a dashed upright line.
+    """
+    figure, axes = plt.subplots(figsize=(6, 3.8))
+    axes.plot(table[x], table[y], marker="o")
+    axes.set(xscale="log", yscale="log" if log_y else "linear", xlabel=labels[0], ylabel=labels[1])
+    if mark is not None:
+        axes.axvline(mark, color="0.3", linewidth=1, linestyle="--")
     return figure
 
 

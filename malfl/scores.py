@@ -1,66 +1,101 @@
 """Recoveries scored against the truth and set beside what the paper printed."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pandas as pd
 
-from malfl.estimation import estimate_policies
-from malfl.logs import LearningLog
-from malfl.metrics import correlation, interval
-from malfl.published import TABLE_1
-from malfl.recovery import recover
+from malfl.checks import FloatArray
+from malfl.distances import epic, starc
+from malfl.games import MarkovGame
+from malfl.metrics import correlation, interval, pearson, prediction_half_width
+from malfl.published import TABLE_1, TABLE_2
+from malfl.recovery import RecoveredReward
 
 COLUMNS = (
     "game", "agent", "metric", "estimator", "mean", "sd", "low", "high", "seeds",
     "paper_mean", "paper_sd",
 )  # fmt: skip
+METRICS = ("PCC", "SCC", "EPIC", "STARC")
+
+ROUNDED = 0.005  # how far a number printed with two digits may be off
 
 SCORECARD = ("item", "paper", "ours", "low", "high", "seeds", "verdict", "chapter")
 
 
-def table_1_estimators(steps: int = 1000, rate: float = 0.01) -> dict[str, dict[str, Any]]:
-    """Ways to solve Eq. 12 with the operator of Theorem 5.1, as options of `malfl.recover`.
+def score(
+    found: RecoveredReward | None, game: MarkovGame, agent: int
+) -> tuple[float, float, float, float, float, int, bool]:
+    """`METRICS`, calibration, states compared, and convergence.
 
-    The first is the paper's setting.
+    As `malfl.experiments.watch` reports them.
 
-    Parameters
-    ----------
-    steps, rate
-        Of Adam; Table 3 by default.
+    Distances are while the others play uniformly, and NaN where a state's reward is unknown. Who
+    found nothing, or the same reward everywhere, has a correlation of 0.
     """
-    adam = {"method": "adam", "steps": steps, "rate": rate}
-    exact = {"method": "least_squares", "reward_class": "state"}
-    return {
-        "Adam, R(s, a)": adam | {"reward_class": "joint-action"},
-        "Adam, R(s, a_i)": adam | {"reward_class": "state-action"},
-        "Adam, R(s)": adam | {"reward_class": "state"},
-        "LS, R(s)": exact,
-        "weighted LS, R(s)": exact | {"weighting": "visits"},
-    }
+    if found is None or not np.nanmax(found.values) > np.nanmin(found.values):
+        return 0.0, 0.0, np.nan, np.nan, np.nan, 0, found is not None
+    true = game.rewards[agent]
+    pcc, scc, states = correlation(found, true)
+    distances = (np.nan, np.nan)
+    if np.isfinite(found.values).all():
+        given = (found.values, true, game, game.uniform_policies(), agent)
+        distances = epic(*given), starc(*given)
+    return pcc, scc, *distances, _calibration(found, true), states, found.convergence.converged
 
 
-def score_log(log: LearningLog, estimators: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Recover every agent's reward as the next agent sees it, and correlate it with the truth.
+def pearson_of(reward: FloatArray, game: MarkovGame, agent: int) -> float:
+    """Correlation of a reward of the state with the agent's, where it is known."""
+    known = np.isfinite(reward)
+    return pearson(reward[known], game.rewards[agent][known])
+
+
+def _calibration(found: RecoveredReward, true: FloatArray) -> float:
+    """Root mean square of errors in posterior deviations, constants aside; NaN without these."""
+    if found.deviation is None or true.shape != found.values.shape:
+        return np.nan
+    known = np.isfinite(found.values)
+    error = (found.values - true)[known]
+    return float(np.sqrt(np.mean(((error - error.mean()) / found.deviation[known]) ** 2)))
+
+
+def intervals(scores: pd.DataFrame, by: Sequence[str], value: str = "PCC") -> pd.DataFrame:
+    """Means over seeds with 95 % intervals: columns ``by``, then mean, sd, low, high, seeds.
+
+    Scores that are not known (NaN) are left out.
+    """
+    groups = scores.dropna(subset=value).groupby(list(by), sort=False)[value]
+    rows = [(*key, *interval(group)) for key, group in groups]
+    return pd.DataFrame(rows, columns=[*by, "mean", "sd", "low", "high", "seeds"])
+
+
+SHAPES: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "a + b ln h": np.log,
+    "a + b h": lambda h: h,
+    "a - b / h": lambda h: -1 / h,
+}
+
+
+def growth(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """How well curves of two parameters follow the mean score over the number h of improvements.
 
     Parameters
     ----------
-    estimators
-        Options of `malfl.recover` under the name they are reported by.
+    table
+        Of `intervals`, with a column ``improvements``.
+    by
+        What tells the curves apart.
 
     Returns
     -------
     DataFrame
-        Columns ``agent`` (from 1), ``estimator``, ``PCC``, ``SCC``, ``states``.
+        Columns ``by`` and, for each shape, the share of the variance that its best fit explains.
     """
     rows = []
-    for agent, true in enumerate(log.game.rewards):
-        seen = log.observed_by((agent + 1) % log.game.n_agents)
-        policies = estimate_policies(seen)
-        for name, options in estimators.items():
-            found = correlation(recover(seen, of=agent, policies=policies, **options), true)
-            rows.append((agent + 1, name, *found))
-    return pd.DataFrame(rows, columns=["agent", "estimator", "PCC", "SCC", "states"])
+    for key, group in table.groupby(list(by), sort=False):
+        h, mean = group["improvements"].to_numpy(np.float64), group["mean"].to_numpy()
+        rows.append((*key, *(pearson(shape(h), mean) ** 2 for shape in SHAPES.values())))
+    return pd.DataFrame(rows, columns=[*by, *SHAPES])
 
 
 def table_1(scores: pd.DataFrame) -> pd.DataFrame:
@@ -69,41 +104,79 @@ def table_1(scores: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     scores
-        Rows of `score_log` with two more columns, ``game`` ("hom" or "het") and ``seed``.
+        Rows of `malfl.experiments.watch` for games "hom" and "het", with one number of
+        improvements.
 
     Returns
     -------
     DataFrame
-        With `COLUMNS`; ``low`` and ``high`` bound a 95 % interval over seeds.
+        With `COLUMNS`; ``low`` and ``high`` bound a 95 % interval over seeds. The paper has no
+        numbers for EPIC and STARC.
     """
     keys = ["game", "estimator", "seed"]
     agents = scores.assign(agent=scores["agent"].astype(str))
-    both = agents.groupby(keys, sort=False)[["PCC", "SCC"]].mean().reset_index()
+    both = agents.groupby(keys, sort=False)[list(METRICS)].mean().reset_index()
     long = pd.concat([agents, both.assign(agent="mean")]).melt(
-        [*keys, "agent"], ["PCC", "SCC"], "metric", "score"
+        [*keys, "agent"], list(METRICS), "metric", "score"
     )
     rows = []
-    for (game, metric, agent), paper in TABLE_1.items():
+    cells = [(g, m, a) for m in METRICS for a in ("1", "2", "mean") for g in ("hom", "het")]
+    for game, metric, agent in cells:
+        paper = TABLE_1.get((game, metric, agent))
+        printed = (paper.value, paper.spread) if paper else (np.nan, np.nan)
         cell = long[(long["game"] == game) & (long["metric"] == metric) & (long["agent"] == agent)]
         for estimator, group in cell.groupby("estimator", sort=False):
-            ours = interval(group["score"])
-            rows.append((game, agent, metric, estimator, *ours, paper.value, paper.spread))
+            known = group["score"].dropna()
+            if len(known):
+                rows.append((game, agent, metric, estimator, *interval(known), *printed))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def table_1_for_print(table: pd.DataFrame, game: str) -> pd.DataFrame:
-    """One game of `table_1`, an estimator a row: mean and half-width of the interval."""
-    rows = table[table["game"] == game]
-    columns = rows["metric"] + " " + rows["agent"]
-    half = (rows["high"] - rows["low"]) / 2
-    ours = rows["mean"].map("{:.3f}".format) + half.map(" ± {:.3f}".format)
-    printed = rows["paper_mean"].map("{:.2f}".format) + rows["paper_sd"].map(" ± {:.2f}".format)
-    cells = pd.DataFrame({"estimator": rows["estimator"], "column": columns, "cell": ours})
-    paper = cells.assign(estimator="the paper", cell=printed).drop_duplicates()
-    wide = pd.concat([paper, cells]).pivot_table(
+def table_1_for_print(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `table_1`, an estimator a row: mean and half-width of the interval."""
+    table = table.assign(
+        column=table["game"] + " " + table["metric"] + " " + table["agent"],
+        cell=with_half_width(table),
+    )
+    printed = table.dropna(subset="paper_mean").drop_duplicates("column")
+    spread = printed["paper_mean"].map("{:.2f}".format)
+    spread += printed["paper_sd"].map(" ± {:.2f}".format)
+    paper = printed.assign(estimator="the paper", cell=spread)
+    wide = pd.concat([paper, table]).pivot_table(
         "cell", "estimator", "column", aggfunc="first", sort=False
     )
     return wide.rename_axis(columns=None)
+
+
+def with_half_width(table: pd.DataFrame, digits: int = 3) -> "pd.Series[str]":
+    """Mean and half-width of the 95 % interval of each row of `intervals`, to be read."""
+    form = f"{{:.{digits}f}}".format
+    half = (table["high"] - table["low"]) / 2
+    return table["mean"].map(form) + half.map(lambda width: f" ± {form(width)}")
+
+
+def table_2(scores: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds beside MA-LfL's Table 2.
+
+    Parameters
+    ----------
+    scores
+        Rows of `malfl.experiments.watch` for games "disjoint" and "joint" against both, of one
+        agent, with another column ``setting``.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``setting``, ``estimated``, ``truth``, ``metric``, ``estimator``, ``mean``, ``sd``,
+        ``low``, ``high`` (a 95 % interval over seeds), ``seeds``, ``paper``.
+    """
+    by = ["setting", "game", "truth", "estimator"]
+    parts = [intervals(scores, by, metric).assign(metric=metric) for metric in ("PCC", "SCC")]
+    table = pd.concat(parts, ignore_index=True).rename(columns={"game": "estimated"})
+    keys = zip(table["estimated"], table["truth"], table["metric"], strict=True)
+    table["paper"] = [TABLE_2[key].value for key in keys]
+    first = ["setting", "estimated", "truth", "metric", "estimator"]
+    return table[[*first, "mean", "sd", "low", "high", "seeds", "paper"]]
 
 
 def scorecard(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFrame:
@@ -137,4 +210,37 @@ def scorecard(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFrame
         meets = bottom <= paper.value + spread and top >= paper.value - spread
         verdict = "reproduced" if meets else "differs"
         rows.append((paper.place, paper.value, mean, low, high, cell["seeds"], verdict, chapter))
+    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+
+
+def scorecard_2(table: pd.DataFrame, estimator: str, setting: str, chapter: str) -> pd.DataFrame:
+    """Every cell of MA-LfL's Table 2 beside ours, with a verdict.
+
+    The paper's is a single run. "reproduced" if such a run of ours would lie as far from our mean
+    in one case of twenty, the rounding of the print allowed for; "differs" if not.
+
+    Parameters
+    ----------
+    table
+        As `table_2` returns it.
+    estimator, setting
+        Which of its rows are compared.
+    chapter
+        Where the comparison is made.
+
+    Returns
+    -------
+    DataFrame
+        With `SCORECARD`.
+    """
+    rows = []
+    ours = table[(table["estimator"] == estimator) & (table["setting"] == setting)]
+    by_cell = ours.set_index(["estimated", "truth", "metric"])
+    for key, paper in TABLE_2.items():
+        cell = by_cell.loc[[key]].iloc[0]
+        room = prediction_half_width(cell["sd"], cell["seeds"]) + ROUNDED
+        meets = abs(cell["mean"] - paper.value) <= room
+        verdict = "reproduced" if meets else "differs"
+        numbers = cell["mean"], cell["low"], cell["high"], cell["seeds"]
+        rows.append((paper.place, paper.value, *numbers, verdict, chapter))
     return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})

@@ -7,6 +7,7 @@ agents' action counts, ``reward[s][a]`` a number for each joint action ``a``.
 import itertools
 import math
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -273,3 +274,122 @@ def algorithm_1(game, policies, episodes, steps, alpha=3.0, beta=0.1, seed=0):
                 q[i][s, own] = q[i][s, own] + beta * (target - q[i][s, own])
             s = s_next
     return counts, q
+
+
+def replayed(game, policy, agent, alpha, beta, states, actions, executed):
+    """Algorithm 1's values of one agent as slopes[s][a][z] in its reward in state z, and constants.
+
+    A next action that was drawn, and so not seen, is expected under the policy; also after an
+    episode's last step.
+    """
+    joints = joint_actions(game.actions)
+    number, own = game.n_states, game.actions[agent]
+    # A value is a list of what it owes to the rewards of the states, and last to none of them.
+    q = [[[0.0] * (number + 1) for _ in range(own)] for _ in range(number)]
+    for visited, taken in zip(states, actions, strict=True):
+        for t, joint in enumerate(taken):
+            s, s_next, a = visited[t], visited[t + 1], joints[joint][agent]
+            odds = policy[s_next]
+            if executed and t + 1 < len(taken):
+                follows = joints[taken[t + 1]][agent]
+                odds = [float(a_next == follows) for a_next in range(own)]
+            target = [float(z == s) for z in range(number)] + [0.0]
+            for a_next in range(own):
+                for z in range(number + 1):
+                    target[z] += game.gamma * odds[a_next] * q[s_next][a_next][z]
+                if odds[a_next] > 0:
+                    surprise = -alpha * math.log(policy[s_next][a_next])
+                    target[number] += game.gamma * odds[a_next] * surprise
+            for z in range(number + 1):
+                q[s][a][z] = q[s][a][z] + beta * (target[z] - q[s][a][z])
+    q = np.array(q)
+    return q[..., :number], q[..., number]
+
+
+def structural(game, policies, agent, alpha):
+    """Exact soft Q of own actions as slopes[s][a][z] in the reward of state z, and constants.
+
+    Eq. 3 without a reward, and with a reward of 1 in one state at a time.
+    """
+
+    def values(paid):
+        reward = np.zeros((game.n_states, game.n_joint_actions))
+        reward[paid] = 1.0
+        rewarded = SimpleNamespace(
+            actions=game.actions,
+            n_agents=game.n_agents,
+            n_states=game.n_states,
+            n_joint_actions=game.n_joint_actions,
+            transitions=game.transitions,
+            gamma=game.gamma,
+            joint_reward=lambda _: reward,
+        )
+        return over_opponents(game, policies, agent, soft_q(rewarded, policies, agent, alpha))
+
+    constants = values([])
+    slopes = [values([z]) - constants for z in range(game.n_states)]
+    return np.stack(slopes, axis=-1), constants
+
+
+def printed_loss(game, agent, y, reward, shapings, data):
+    """Eq. 12 as printed, for each h; ``data[h]`` holds (s, a, s', how often) of D_{h + 1}."""
+    joints = joint_actions(game.actions)
+    losses = [0.0] * len(y)
+    for h, steps in enumerate(data):
+        for s, a, s_next, times in steps:
+            target = y[h][s][joints[a][agent]]
+            if not math.isnan(target):
+                shaping = shapings[h][s] - game.gamma * shapings[h][s_next]
+                losses[h] += times * (reward[s][a] + shaping - target) ** 2
+    return losses
+
+
+def released_residuals(cells, actions, gamma, agent, policies, y, reward, shapings):
+    """What the released program squares, (H, S, A_i); ``reward[s]`` by agent 0's, agent 1's."""
+    residuals = -np.array(y)
+    for h in range(len(y)):
+        observer = policies[1 - agent][h]
+        for p, q in itertools.product(range(cells), range(cells)):
+            s = cells * p + q
+            g = [shapings[h][cells * p + (actions * q + a) % cells] for a in range(actions)]
+            r = [[reward[s][actions * a + b] for b in range(actions)] for a in range(actions)]
+            for a in range(actions):
+                if agent == 0:
+                    expected = sum(observer[s][b] * r[a][b] for b in range(actions))
+                    residuals[h, s, a] += expected + (1 - gamma) * g[a]
+                else:
+                    total = sum(r[b][a] for b in range(actions))
+                    residuals[h, s, a] += observer[s][a] * total + g[a]
+                    residuals[h, s, a] -= gamma * observer[s][a] * sum(g)
+    return residuals
+
+
+def expected_soft_td(game, policy, agent, alpha, beta, reward, states, actions):
+    """Algorithm 1's evaluation of one agent, the next action replaced by its expectation."""
+    joints = joint_actions(game.actions)
+    q = np.zeros((game.n_states, game.actions[agent]))
+    for visited, taken in zip(states, actions, strict=True):
+        for t, a in enumerate(taken):
+            s, s_next, own = visited[t], visited[t + 1], joints[a][agent]
+            ahead = sum(
+                p * (q[s_next, x] - alpha * math.log(p)) for x, p in enumerate(policy[s_next])
+            )
+            q[s, own] = q[s, own] + beta * (reward[s] + game.gamma * ahead - q[s, own])
+    return q
+
+
+def shares_of_moves(n_states, n_joint, episodes):
+    """Shares of s' after (s, a), (S, A, S), uniform where nothing was seen.
+
+    ``episodes`` are pairs of lists, s_0..s_T and a_0..a_{T-1}.
+    """
+    moves = [[[0] * n_states for _ in range(n_joint)] for _ in range(n_states)]
+    for visited, taken in episodes:
+        for t, a in enumerate(taken):
+            moves[visited[t]][a][visited[t + 1]] += 1
+    return np.array(
+        [
+            [[n / sum(row) if sum(row) else 1 / n_states for n in row] for row in rows]
+            for rows in moves
+        ]
+    )

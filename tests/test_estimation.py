@@ -1,11 +1,13 @@
 import naive
 import numpy as np
 import pytest
+from conftest import random_game
 from scipy.optimize import minimize
 
 from malfl import estimate_policies, learn
 from malfl.estimation import (
     additive_smoothing,
+    descended,
     entropy_regularised,
     maximum_likelihood,
 )
@@ -64,6 +66,71 @@ def test_the_bias_of_equation_10_does_not_fade_with_data():
     np.testing.assert_allclose(few, many, atol=1e-15)
 
 
+@pytest.mark.parametrize("lambda_", [0.0, 0.3, 2.0])
+@pytest.mark.parametrize(("steps", "rate"), [(10, 0.1), (1, 0.3), (60, 0.05)])
+def test_descent_is_adam_on_equation_10(lambda_, steps, rate):
+    """Its gradient by differences, times the visits; the sign is the one that has a maximum."""
+    estimate = descended(COUNTS, lambda_, steps=steps, rate=rate, seed=3)
+    start = np.random.default_rng(3).random(COUNTS.shape)
+    for counts, logits, ours in zip(COUNTS[:3], start[:3], estimate[:3], strict=True):
+
+        def loss(x, counts=counts):
+            p = np.exp(x)
+            return -counts.sum() * naive.entropy_objective(counts, p / p.sum(), lambda_)
+
+        def slope(x, loss=loss):
+            return np.array([(loss(x + e) - loss(x - e)) / 2e-5 for e in 1e-5 * np.eye(5)])
+
+        best = np.exp(naive.adam(slope, logits, steps, rate))
+        np.testing.assert_allclose(ours, best / best.sum(), rtol=2e-5)
+    assert np.isnan(estimate[3]).all()
+
+
+def test_descent_gets_to_equation_10_if_it_is_given_the_time():
+    far = descended(COUNTS, 0.3, steps=4000, rate=0.02, seed=0)
+    np.testing.assert_allclose(far, entropy_regularised(COUNTS, 0.3), atol=1e-4)
+    near = descended(COUNTS[:1], 0.0, steps=4000, rate=0.02, seed=0)
+    np.testing.assert_allclose(near, maximum_likelihood(COUNTS[:1]), atol=1e-3)
+
+
+def test_ten_steps_do_not_reach_far():
+    """Each logit begins between 0 and 1 and moves by about 1."""
+    certain = np.tile([10**6, 0, 0, 0, 0], (200, 1))
+    few = descended(certain, 0.0, seed=0)
+    ratio = few[:, :1] / few[:, 1:]
+    begin = np.random.default_rng(0).random((200, 5))
+    moved = np.log(ratio) - (begin[:, :1] - begin[:, 1:])
+    np.testing.assert_allclose(moved, 2, atol=0.1)
+    assert ratio.max() < np.exp(3.05)
+    again = descended(certain, 0.3, steps=10, rate=0.1, seed=0)
+    np.testing.assert_array_equal(descended(certain, seed=0), again)  # Table 3's numbers
+
+
+def test_descent_begins_at_random():
+    ours, same, other = (descended(COUNTS, seed=seed)[:3] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(ours, same)
+    assert np.abs(ours - other).max() > 0.01
+    rng = np.random.default_rng(1)
+    np.testing.assert_array_equal(descended(COUNTS, seed=rng)[:3], ours)
+    assert np.abs(descended(COUNTS, seed=rng)[:3] - ours).max() > 0.01
+
+
+def test_descent_of_several_agents_goes_on_with_the_seed():
+    game = random_game(np.random.default_rng(0), actions=(2, 2, 3), states=3)
+    seen = learn(game, iterations=2, episodes=50, steps=20, seed=0).observed_by(2)
+    for strength, lambda_ in ((None, 0.3), (0.7, 0.7)):
+        found = estimate_policies(seen, "descent", strength, seed=5)
+        rng = np.random.default_rng(5)
+        for agent in (0, 1):
+            theirs = descended(seen.own_counts(agent), lambda_, seed=rng)
+            np.testing.assert_array_equal(found.policies[agent], theirs)
+        np.testing.assert_array_equal(found.policies[2], seen.own_policies)
+    given = estimate_policies(seen, "descent", seed=np.random.default_rng(5))
+    np.testing.assert_array_equal(
+        given.policies[1], estimate_policies(seen, "descent", seed=5).policies[1]
+    )
+
+
 def test_the_observers_own_policy_is_known(hom_log):
     seen = hom_log.observed_by(0)
     estimates = estimate_policies(seen)
@@ -113,6 +180,23 @@ def test_bad_counts_and_strengths_are_named(function, arguments, message):
         function(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("counts", "options", "message"),
+    [
+        ([[1, 0.5]], {}, r"counts\[0, 1\] is 0.5"),
+        (5, {}, "counts must have an axis of actions"),
+        ([[1, 1]], {"lambda_": -0.1}, "lambda_ must be 0 or more, got -0.1"),
+        ([[1, 1]], {"lambda_": np.nan}, "lambda_ must be finite"),
+        ([[1, 1]], {"steps": 0}, "steps must be at least 1, got 0"),
+        ([[1, 1]], {"rate": 0.0}, "rate must be greater than 0"),
+        ([[1, 1]], {"seed": -1}, "seed must be at least 0"),
+    ],
+)
+def test_bad_descents_are_named(counts, options, message):
+    with pytest.raises(ValueError, match=message):
+        descended(counts, **({"seed": 0} | options))
+
+
 def test_nothing_seen_at_all_is_unknown_throughout():
     for estimate in (maximum_likelihood, additive_smoothing, entropy_regularised):
         assert np.isnan(estimate(np.zeros((2, 3)))).all()
@@ -133,3 +217,9 @@ def test_bad_methods_are_named(hom_log):
         estimate_policies(seen, "bayes")
     with pytest.raises(ValueError, match="strength must be left out with maximum likelihood"):
         estimate_policies(seen, "maximum_likelihood", 0.5)
+    with pytest.raises(
+        ValueError, match="seed must be given for descent, and only for it; got Non"
+    ):
+        estimate_policies(seen, "descent")
+    with pytest.raises(ValueError, match="seed must be given for descent, and only for it; got 0"):
+        estimate_policies(seen, "entropy", seed=0)

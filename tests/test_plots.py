@@ -1,3 +1,5 @@
+from itertools import product
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -69,7 +71,7 @@ def test_the_other_figures_draw_something():
     for figure in (
         plots.game_board(),
         plots.learned_against_exact({"x": (np.arange(3.0), np.arange(3.0))}),
-        plots.over_iterations(table, "v", "who", "agent"),
+        plots.curves(table, "v", "who", "agent"),
         plots.policy_strip([np.full((3, 2, 2), 0.5)] * 2, 1, ["left", "right"]),
     ):
         assert any(axes.lines or axes.collections or axes.patches for axes in figure.axes)
@@ -89,3 +91,43 @@ def test_cost_curves_are_drawn_on_logarithmic_axes():
     (axes,) = plots.cost_curves(table, "n", "s", "how", ("number", "seconds")).axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert [list(line.get_ydata()) for line in axes.lines[:2]] == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_curves_are_means_over_rows_that_share_all_else():
+    table = pd.DataFrame({"h": [1, 2, 1, 2], "v": [0.0, 2, 1, 3], "who": "a", "agent": "1"})
+    figure = plots.curves(table, "v", "who", "agent", x="h", log=True, labels=("how many", "how"))
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.5, 2.5])
+    assert (axes.get_yscale(), axes.get_xlabel(), axes.get_ylabel()) == ("log", "how many", "how")
+
+
+def test_a_frontier_puts_means_where_they_belong():
+    cases = product(("hom", "het"), "AB", (10, 30), (1, 9), (0, 2))
+    table = pd.DataFrame(
+        [(g, e, n, h, n / 100 + h / 1000 + (e == "B") * 0.5 + seed / 1e4 + (g == "het") * 0.2)
+         for g, e, n, h, seed in cases],
+        columns=["game", "estimator", "episodes", "improvements", "PCC"],
+    )  # fmt: skip
+    given = ("game", "estimator", "improvements", "episodes", "PCC")
+    shown = images(plots.frontier(table, *given))
+    expected = np.array([[0.101, 0.109], [0.301, 0.309]]) + 1e-4
+    for image, shift in zip(shown, (0, 0.5, 0.2, 0.7), strict=True):
+        np.testing.assert_allclose(image.get_array(), expected + shift)
+        assert image.get_clim() == (0, 1)
+
+
+def test_a_line_marks_what_it_is_told_to():
+    table = pd.DataFrame({"b": [0.1, 1.0], "v": [1.0, 2.0]})
+    (axes,) = plots.line(table, "b", "v", ("step", "cost"), log_y=True, mark=0.2).axes
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlabel()) == ("log", "log", "step")
+    assert [list(line.get_xdata()) for line in axes.lines] == [[0.1, 1.0], [0.2, 0.2]]
+
+
+def test_deviations_are_drawn_twice_to_either_side():
+    table = pd.DataFrame(
+        {"estimator": ["A", "B"], "true": 1.0, "recovered": [1.5, 2.0], "deviation": [0.1, 0.2]}
+    )
+    figure = plots.with_deviations(table)
+    for axes, (low, high) in zip(figure.axes, ((1.3, 1.7), (1.6, 2.4)), strict=True):
+        (bars,) = axes.containers[0][2]
+        np.testing.assert_allclose(bars.get_segments()[0][:, 1], [low, high])

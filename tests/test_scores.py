@@ -4,13 +4,23 @@ import pytest
 from conftest import random_game
 
 import malfl
+from malfl.distances import epic, starc
+from malfl.experiments import (
+    Estimator,
+    better_estimators,
+    papers_estimators,
+    recover_all,
+    recovering,
+    watch,
+)
 from malfl.metrics import interval
+from malfl.parallel import run
 from malfl.scores import (
     SCORECARD,
-    score_log,
+    growth,
+    intervals,
     scorecard,
     table_1,
-    table_1_estimators,
     table_1_for_print,
 )
 
@@ -18,42 +28,119 @@ COLUMNS = (
     "game", "agent", "metric", "estimator", "mean", "sd", "low", "high", "seeds",
     "paper_mean", "paper_sd",
 )  # fmt: skip
+SETTINGS = {"alpha": 3.0, "beta": 0.1, "iterations": 3, "episodes": 300, "steps": 100}
+LS = Estimator({"method": "least_squares"})
 
 
 @pytest.fixture(scope="module")
-def runs(hom_log):
-    estimators = {"A": {"method": "adam"}, "LS": {}}
-    one = score_log(hom_log, estimators)
-    two = one.assign(PCC=one["PCC"] - 0.1 * one["agent"], SCC=one["SCC"] - 0.02)
-    return pd.concat(
-        scores.assign(game=game, seed=seed)
-        for game in ("hom", "het")
-        for seed, scores in enumerate((one, two))
-    )
+def games():
+    return {kind: malfl.gridworlds.ma_lfl(kind) for kind in ("hom", "het")}
 
 
-def test_every_agent_is_scored_as_the_other_sees_it(hom, hom_log, runs):
+@pytest.fixture(scope="module")
+def runs(games):
+    adam = Estimator({"method": "adam"})
+    return watch(games, {"A": adam, "LS": LS}, seeds=[3, 1], settings=SETTINGS)
+
+
+def test_every_agent_is_scored_as_the_other_sees_it(games, runs):
     assert list(runs["agent"][:4]) == [1, 1, 2, 2]
+    assert (runs["truth"] == runs["game"]).all()
+    log = malfl.learn(games["het"], **SETTINGS, seed=1)
     for agent in (0, 1):
-        found = malfl.recover(hom_log.observed_by(1 - agent), of=agent)
-        expected = malfl.correlation(found, hom.rewards[agent])
-        row = runs[(runs["agent"] == agent + 1) & (runs["estimator"] == "LS")].iloc[0]
-        assert (row["PCC"], row["SCC"], row["states"]) == expected
+        found = malfl.recover(
+            log.observed_by(1 - agent), of=agent, method="least_squares", unvisited="omit"
+        )
+        row = runs.query(f"game == 'het' and seed == 1 and agent == {agent + 1}").iloc[1]
+        score = malfl.correlation(found, games["het"].rewards[agent])
+        assert (row["PCC"], row["SCC"], row["states"]) == score
+        given = (found.values, log.game.rewards[agent], log.game)
+        uniform = log.game.uniform_policies()
+        if np.isfinite(found.values).all():
+            assert row["EPIC"] == epic(*given, uniform, agent)
+            assert row["STARC"] == starc(*given, uniform, agent)
+
+
+def test_scores_do_not_depend_on_threads(games, runs):
+    again = watch(
+        games, {"A": Estimator({"method": "adam"}), "LS": LS}, seeds=[3, 1], settings=SETTINGS,
+        threads=1,
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(again, runs)
+
+
+def test_other_games_rewards_may_be_the_truth(games):
+    hom = {"hom": games["hom"]}
+    crossed = watch(hom, {"LS": LS}, seeds=[3], settings=SETTINGS, against=games, agents=[0])
+    assert list(crossed["truth"]) == ["hom", "het"]
+    log = malfl.learn(games["hom"], **SETTINGS, seed=3)
+    found = recover_all(log, {"LS": LS})[0, "LS"]
+    for row, truth in zip(crossed.itertuples(), games.values(), strict=True):
+        assert malfl.correlation(found, truth.rewards[0]).pearson == row.PCC
 
 
 def test_of_three_agents_the_next_one_watches():
     game = random_game(np.random.default_rng(2), (2, 3, 2), states=3, state_rewards=True)
     log = malfl.learn(game, iterations=4, episodes=500, steps=200, seed=0)
-    scores = score_log(log, {"LS": {}})
+    found = recover_all(log, {"LS": LS})
     for agent, observer in ((0, 1), (1, 2), (2, 0)):
-        found = malfl.recover(log.observed_by(observer), of=agent)
-        assert scores["PCC"][agent] == malfl.correlation(found, game.rewards[agent]).pearson
+        alone = malfl.recover(log.observed_by(observer), of=agent, method="least_squares")
+        np.testing.assert_array_equal(found[agent, "LS"].values, alone.values)
+
+
+def test_parts_of_a_replay_are_replays_of_parts(hom):
+    log = malfl.learn(hom, iterations=4, episodes=300, steps=100, seed=0, record=True)
+    estimators = {"replay": better_estimators(0.1)["replay"]}
+    parts = run([recovering(log, estimators, [1, 3], [1], 0)], 1)[0]
+    assert [(agent, length) for agent, _, length, _ in parts] == [(1, 1), (1, 3)]
+    for _, _, length, found in parts:
+        seen = log.observed_by(0).first(length + 1)
+        alone = malfl.recover(seen, of=1, method="replay", beta=0.1, unvisited="omit")
+        np.testing.assert_array_equal(found.values, alone.values)
+        assert found.beta == 0.1
+
+
+def test_the_papers_policies_are_fitted_by_descent(hom):
+    log = malfl.learn(hom, iterations=3, episodes=1000, steps=100, seed=0)
+    released = papers_estimators(7, 0.2)["as released"]
+    assert dict(released.options) == {
+        "method": "adam", "equations": "released", "reward_class": "joint-action",
+        "steps": 7, "rate": 0.2,
+    }  # fmt: skip
+    found = recover_all(log, {"r": released}, seed=5)[0, "r"]
+    seen = log.observed_by(1)
+    policies = malfl.estimate_policies(seen, "descent", seed=5)
+    alone = malfl.recover(seen, of=0, policies=policies, unvisited="omit", **released.options)
+    np.testing.assert_array_equal(found.values, alone.values)
+
+
+def test_intervals_are_over_seeds(runs):
+    table = intervals(runs, ["game", "agent", "estimator"], "SCC").set_index(
+        ["game", "agent", "estimator"]
+    )
+    cell = runs.query("game == 'hom' and agent == 2 and estimator == 'A'")["SCC"]
+    assert tuple(table.loc[("hom", 2, "A")]) == pytest.approx(interval(cell))
+    unknown = runs.assign(SCC=runs["SCC"].where(runs["seed"] == 3))
+    assert set(intervals(unknown, ["game"], "SCC")["seeds"]) == {4}
+
+
+def test_growth_knows_the_shape_that_was_drawn():
+    h = np.arange(1, 10)
+    curves = {"a + b ln h": 0.3 + 0.1 * np.log(h), "a + b h": 0.1 * h, "a - b / h": 1 - 0.4 / h}
+    table = pd.concat(
+        pd.DataFrame({"name": name, "improvements": h, "mean": mean})
+        for name, mean in curves.items()
+    )
+    shares = growth(table, ["name"]).set_index("name")
+    for name in curves:
+        assert shares.loc[name].idxmax() == name
+        assert shares.loc[name, name] == pytest.approx(1)
+        assert (shares.loc[name].drop(name) < 0.99).all()
 
 
 def test_table_1_holds_means_intervals_and_the_papers_numbers(runs):
     table = table_1(runs)
     assert tuple(table.columns) == COLUMNS
-    assert len(table) == 2 * 2 * 3 * 2
     row = table.set_index(list(COLUMNS[:4])).loc[("hom", "2", "PCC", "LS")]
     values = runs.query("game == 'hom' and agent == 2 and estimator == 'LS'")["PCC"]
     assert tuple(row[["mean", "sd", "low", "high", "seeds"]]) == pytest.approx(interval(values))
@@ -70,12 +157,16 @@ def test_the_mean_over_agents_is_taken_seed_by_seed(runs):
 
 def test_the_printed_form_shows_every_cell_once(runs):
     table = table_1(runs)
-    printed = table_1_for_print(table, "hom")
+    table = table[table["metric"].isin(["PCC", "STARC"]) & (table["game"] == "hom")]
+    printed = table_1_for_print(table)
     assert list(printed.index) == ["the paper", "A", "LS"]
-    assert list(printed.columns) == [f"{m} {a}" for m in ("PCC", "SCC") for a in ("1", "2", "mean")]
-    assert printed.loc["the paper", "PCC 2"] == "0.59 ± 0.02"
+    assert list(printed.columns) == [f"hom PCC {a}" for a in ("1", "2", "mean")] + [
+        f"hom STARC {a}" for a in ("1", "2", "mean")
+    ]
+    assert printed.loc["the paper", "hom PCC 2"] == "0.59 ± 0.02"
+    assert pd.isna(printed.loc["the paper", "hom STARC 1"])
     row = table.set_index(list(COLUMNS[:4])).loc[("hom", "2", "PCC", "A")]
-    assert printed.loc["A", "PCC 2"] == f"{row['mean']:.3f} ± {row['high'] - row['mean']:.3f}"
+    assert printed.loc["A", "hom PCC 2"] == f"{row['mean']:.3f} ± {row['high'] - row['mean']:.3f}"
 
 
 def test_the_scorecard_gives_each_cell_a_verdict(runs):
@@ -97,8 +188,12 @@ def test_the_scorecard_gives_each_cell_a_verdict(runs):
     assert list(row) == [0.59, 0.63, 0.61, 0.65, 2, "reproduced", "04-x"]
 
 
-def test_the_papers_setting_comes_first():
-    estimators = table_1_estimators(7, 0.2)
-    assert next(iter(estimators.values())) == {
-        "method": "adam", "steps": 7, "rate": 0.2, "reward_class": "joint-action"
-    }  # fmt: skip
+def test_who_finds_nothing_scores_nothing():
+    dull = {"hom": malfl.gridworlds.ma_lfl(slip=1.0)}
+    ways = {"LS": LS, "structural": Estimator({"method": "structural", "least_visits": 10**9})}
+    table = watch(dull, ways, seeds=[0], settings=SETTINGS)
+    assert len(table) == 4
+    assert (table["PCC"] == 0).all()
+    assert (table["SCC"] == 0).all()
+    assert table["EPIC"].isna().all()
+    assert list(table["converged"]) == [True, False] * 2

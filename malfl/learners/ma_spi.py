@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -65,9 +65,10 @@ def learn(
     MemoryError
         If there is no room for the counts, tables or trajectories.
     """
-    job = _learning(
-        game, alpha, iterations, episodes, steps, beta, evaluation, initial, record, seed
-    )
+    job = learning(
+        game, alpha=alpha, beta=beta, iterations=iterations, episodes=episodes, steps=steps,
+        evaluation=evaluation, initial=initial, record=record, seed=seed,
+    )  # fmt: skip
     return run([job], iterations * episodes * steps)[0]
 
 
@@ -105,28 +106,29 @@ def learn_all(
         As `learn` does, and if ``threads`` is less than 1.
     """
     threads = cores() if threads is None else checks.count(threads, "threads")
-    jobs = [
-        _learning(game, alpha, iterations, episodes, steps, beta, evaluation, None, record, seed)
-        for game in games
-        for seed in seeds
-    ]
+    settings: dict[str, Any] = {
+        "alpha": alpha, "beta": beta, "iterations": iterations, "episodes": episodes,
+        "steps": steps, "evaluation": evaluation, "record": record,
+    }  # fmt: skip
+    jobs = [learning(game, seed=seed, **settings) for game in games for seed in seeds]
     logs = run(jobs, len(jobs) * iterations * episodes * steps, threads)
     return [logs[k * len(seeds) : (k + 1) * len(seeds)] for k in range(len(games))]
 
 
-def _learning(
+def learning(
     game: MarkovGame,
+    *,
     alpha: float,
+    beta: float,
     iterations: int,
     episodes: int,
     steps: int,
-    beta: float,
-    evaluation: Evaluation,
-    initial: Sequence[npt.ArrayLike] | None,
-    record: bool,
+    evaluation: Evaluation = "td",
+    initial: Sequence[npt.ArrayLike] | None = None,
+    record: bool = False,
     seed: int | np.random.Generator,
 ) -> Job[LearningLog]:
-    """Check what `learn` was given, and return the work to do."""
+    """Check what `learn` was given, and return the work to do; see `malfl.parallel`."""
     checks.instance(game, MarkovGame, "game", "with rewards to learn from")
     alpha, beta = checks.positive(alpha, "alpha"), checks.step_size(beta)
     shape = (checks.count(iterations, "iterations"), game.n_states, game.n_joint_actions)

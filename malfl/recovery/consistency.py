@@ -4,8 +4,8 @@ For every improvement h, state s and own action a^i,
 
     E_{pi_{h-1}^-i}[R(s, a)] + g_h(s) - gamma E_{pi_{h-1}^-i}[g_h(s')] = Y_h(s, a^i).
 
-The expectations are those of Theorem 5.1, taken in closed form. Eq. 12 as printed sums over
-sampled next states instead, which is not consistent even when all policies are known.
+The expectations are those of Theorem 5.1, taken in closed form. Two other readings of Eq. 12 are
+systems of the same kind: `malfl.recovery.printed` and `malfl.recovery.released`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import block_diag, csr_array, eye_array, hstack, kron, vstack
+from scipy.sparse import block_diag, csr_array, eye_array, kron, vstack
 
 from malfl import checks
 from malfl.checks import FloatArray, IntArray
@@ -93,11 +93,6 @@ def consistency_system(
             reward_rows.append(eye_array(states * own, format="csr"))
         else:
             reward_rows.append(expect)
-    shape = {
-        "state": (states,),
-        "state-action": (states, own),
-        "joint-action": (states, dynamics.n_joint_actions),
-    }[reward_class]
     known = np.isfinite(targets.ravel()) & (weights.ravel() > 0)
     return ConsistencySystem(
         reward=csr_array(vstack(reward_rows, format="csr"))[known],
@@ -105,29 +100,18 @@ def consistency_system(
         targets=targets.ravel()[known],
         weights=weights.ravel()[known],
         improvement=np.repeat(np.arange(improvements), states * own)[known],
-        shape=shape,
+        shape=reward_shape(dynamics, agent, reward_class),
         states=states,
     )
 
 
-def adam(system: ConsistencySystem, steps: int = 1000, rate: float = 0.01) -> Fit:
-    """Minimise Eq. 12 by Adam from zero, as MA-LfL does (Table 3 gives the defaults).
-
-    The loss is the weighted sum of squared residuals over all equations; the decay rates are
-    Adam's usual .9 and .999.
-    """
-    steps, rate = checks.count(steps, "steps"), checks.positive(rate, "rate")
-    both = csr_array(hstack([system.reward, system.shaping], format="csr"))
-    transposed = csr_array(both.T)
-    x = np.zeros(both.shape[1])
-    mean, square = np.zeros_like(x), np.zeros_like(x)
-    for step in range(1, steps + 1):
-        gradient = 2 * (transposed @ (system.weights * (both @ x - system.targets)))
-        mean += (1 - 0.9) * (gradient - mean)
-        square += (1 - 0.999) * (gradient * gradient - square)
-        x -= rate * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-    size = system.reward.shape[1]
-    return finish(system, x[:size], x[size:], steps)
+def reward_shape(dynamics: Dynamics, agent: int, reward_class: RewardClass) -> tuple[int, ...]:
+    """Shape of a reward of ``agent``."""
+    return {
+        "state": (dynamics.n_states,),
+        "state-action": (dynamics.n_states, dynamics.actions[agent]),
+        "joint-action": (dynamics.n_states, dynamics.n_joint_actions),
+    }[checks.choice(reward_class, "reward_class", REWARD_CLASSES)]
 
 
 def finish(system: ConsistencySystem, reward: FloatArray, shapings: FloatArray, steps: int) -> Fit:

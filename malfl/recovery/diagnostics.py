@@ -7,6 +7,10 @@ RewardClass = Literal["state", "state-action", "joint-action"]
 REWARD_CLASSES: tuple[RewardClass, ...] = ("state", "state-action", "joint-action")
 
 
+class NothingToLearnError(ValueError):
+    """What was seen does not depend on the reward that is looked for."""
+
+
 @dataclass(frozen=True)
 class Determination:
     """How well a linear system determines its unknown reward, shapings projected out."""
@@ -27,6 +31,15 @@ class Convergence:
     """Where the fit stopped."""
 
     steps: int
-    loss: float  # weighted sum of squared residuals
-    gradient: float  # norm of its gradient, relative to the norm at the start
+    loss: float  # weighted sum of squared residuals; for logits minus the log-likelihood
+    gradient: float  # its norm relative to the start; for logits the reward's last relative move
     converged: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the data say about the size of errors and of rewards."""
+
+    error: float  # variance of what the model does not explain
+    prior: float  # variance of the rewards
+    log_likelihood: float  # of the data, reward and errors integrated out (Laplace)

@@ -1,69 +1,43 @@
 """From what was seen of an agent to its reward (MA-LfL, Algorithm 2)."""
 
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from inspect import signature
 from typing import Literal
 
 import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import xlogy
+from scipy.stats import chi2
 
 from malfl import checks
-from malfl.checks import FloatArray, IntArray
+from malfl.checks import FloatArray
 from malfl.estimation import PolicyEstimates, estimate_policies
-from malfl.games import Dynamics
 from malfl.logs import Observation
-from malfl.recovery.consistency import ConsistencySystem, adam, consistency_system
-from malfl.recovery.diagnostics import Convergence, Determination, RewardClass
-from malfl.recovery.least_squares import determination, least_squares
+from malfl.parallel import run
+from malfl.recovery.diagnostics import NothingToLearnError, RewardClass
+from malfl.recovery.from_policies import SOLVERS, Equations, Solver, recover_from_policies
+from malfl.recovery.logit import AffineLogits, recover_from_logits
+from malfl.recovery.replay import replayed_logits
+from malfl.recovery.result import RecoveredReward
+from malfl.recovery.structural import structural_logits
 
-Method = Literal["least_squares", "adam"]
-Weighting = Literal["uniform", "visits"]
+Unvisited = Literal["raise", "omit"]
+LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
 
-
-@dataclass(frozen=True, eq=False)
-class RecoveredReward:
-    """An agent's reward as recovered, up to what its class leaves open.
-
-    Entries that no equation touches, because too little was seen, are NaN.
-    """
-
-    values: FloatArray  # (S,), (S, A_i) or (S, A)
-    reward_class: RewardClass
-    shapings: FloatArray  # (H, S), g_h of Section 5.2
-    convergence: Convergence
-    system: ConsistencySystem  # the equations that were solved
-    unvisited: IntArray | None = None  # (k, 2), pairs (iteration, state) without data, if data
-
-    @cached_property
-    def determination(self) -> Determination:
-        """How well the equations determine the reward; a singular value decomposition.
-
-        Raises
-        ------
-        ValueError
-            If the game is too large for one; ``convergence`` is always known.
-        """
-        return determination(self.system)
-
-    def over_states(self) -> FloatArray:
-        """The reward averaged uniformly over actions, as the paper compares it, shape (S,).
-
-        NaN where one of the averaged entries is.
-        """
-        return self.values if self.values.ndim == 1 else np.asarray(self.values.mean(axis=1))
+ENOUGH_VISITS = 50  # to a state in an iteration, to judge whether a policy changed there
+NO_CHANGE = 0.01  # how likely counts of one unchanging policy must be to be taken for that
 
 
 def recover(
     seen: Observation,
     *,
     of: int,
-    method: Method = "least_squares",
-    reward_class: RewardClass = "state",
-    weighting: Weighting = "uniform",
+    method: str = "structural",
     policies: PolicyEstimates | None = None,
-    steps: int = 1000,
-    rate: float = 0.01,
+    unvisited: Unvisited = "raise",
+    **options: object,
 ) -> RecoveredReward:
     """Recover the reward of agent ``of`` from what another agent saw.
 
@@ -72,36 +46,55 @@ def recover(
     of
         The agent observed; not the observer itself.
     method
-        ``"least_squares"``: the exact minimum of Eq. 12. ``"adam"``: descent from zero, as in
-        Table 3.
-    reward_class
-        What the reward may depend on. ``"state"``: R(s). ``"state-action"``: R(s, a^i).
-        ``"joint-action"``: R(s, a). How much of it can be found depends on the game and on how
-        the opponents change; ``determination`` of the result says so.
-    weighting
-        Of the equations (h, s, a^i): all alike, or by how often a^i was seen in s under pi_h.
+        ``"structural"``: a regression on the logits of improved policies, exact soft Q values
+        assumed; needs counts only. ``"replay"``: the same with the learner's own updates made
+        again; needs recorded trajectories. ``"least_squares"``: the exact minimum of Eq. 12.
+        ``"evidence"``: the same with a ridge chosen by the evidence. ``"adam"``: descent from
+        zero, as in Table 3.
     policies
         Estimates to work with; `estimate_policies` with smoothing by default.
-    steps, rate
-        Number and size of Adam's steps.
+    unvisited
+        What to do if a state was not visited in some iteration: ``"raise"`` an error, or
+        ``"omit"`` the equations that need it; the pairs are then in ``unvisited`` of the result.
+    **options
+        For ``"structural"``: ``least_visits``, how often a learner must have taken an action in a
+        state for its value to be taken for exact (100).
 
-    Warns
-    -----
-    UserWarning
-        If a policy is unknown in some state for want of visits. The equations that need it are
-        left out; the pairs are in ``unvisited`` of the result.
+        For ``"replay"``: ``beta``, the learner's step size (if left out, the likeliest);
+        ``executed``, whether its updates used the action executed next (False); ``logits``, if
+        `malfl.recovery.replay.replayed_logits` has made them before.
+
+        For the others: ``reward_class``, what the reward may depend on (``"state"``: R(s),
+        ``"state-action"``: R(s, a^i), ``"joint-action"``: R(s, a); how much of it can be found,
+        ``determination`` of the result says); ``weighting`` of the equations, ``"uniform"`` or
+        by ``"visits"`` to (s, a^i) under the improved policy, which is the default for
+        ``"evidence"``; ``equations``, ``"theorem"`` for those of Theorem 5.1, ``"printed"`` for
+        Eq. 12 at its word, ``"released"`` for those of the paper's program (of joint actions).
+        For ``"adam"`` also ``steps`` (1000) and ``rate`` (0.01).
 
     Raises
     ------
     ValueError
-        If fewer than two iterations were seen, an estimated policy has a zero (as maximum
-        likelihood may), no equation is left, or an option is unknown.
+        If fewer than two iterations were seen, one has no steps, an estimated policy has a zero
+        (as maximum likelihood may), an option's value is unknown, or states were not visited.
+    NothingToLearnError
+        A ValueError as well: if the agent's policy does not change as far as can be seen, or
+        nothing that was seen depends on its reward.
+    TypeError
+        If the method does not take an option.
     """
     checks.instance(seen, Observation, "seen", "see LearningLog.observed_by")
     of = seen.dynamics.check_agent(of, "of")
     if of == seen.observer:
         raise ValueError(f"of must be another agent than the observer, both are {of}")
-    checks.choice(weighting, "weighting", ("uniform", "visits"))
+    checks.choice(method, "method", tuple(METHODS))
+    by = METHODS[method]
+    known = [name for name in signature(by).parameters if name not in GIVEN]
+    if strange := [name for name in options if name not in known]:
+        raise TypeError(
+            f"method {method!r} takes {', '.join(known) or 'no options'}; got {', '.join(strange)}"
+        )
+    checks.choice(unvisited, "unvisited", ("raise", "omit"))
     estimates = estimate_policies(seen) if policies is None else policies
     checks.instance(estimates, PolicyEstimates, "policies", "see estimate_policies")
     if len(estimates.visits) != seen.iterations:
@@ -109,69 +102,125 @@ def recover(
             f"policies must cover the {seen.iterations} iterations seen, got "
             f"{len(estimates.visits)}"
         )
-    unvisited = estimates.unvisited
-    if len(unvisited):
-        warnings.warn(
-            f"{len(unvisited)} of {estimates.visits.size} pairs (iteration, state) were never "
-            f"visited, the first is {tuple(unvisited[0].tolist())}; equations that need a policy "
-            "there are left out",
-            stacklevel=2,
+    check_improvements(seen, of, unvisited)
+    return replace(by(seen, of, estimates, **options), unvisited=estimates.unvisited)
+
+
+def check_improvements(seen: Observation, of: int, unvisited: Unvisited = "raise") -> None:
+    """Raise unless there is something to learn from; see `recover`."""
+    visits = seen.counts.sum(axis=2)
+    if seen.iterations < 2:
+        raise ValueError("seen must show at least one improvement, got 1 iteration")
+    if (visits.sum(axis=1) == 0).any():
+        raise ValueError(
+            f"seen has no steps in iteration {checks.first(visits.sum(axis=1) == 0)[0]}"
         )
-    found = recover_from_policies(
+    if unvisited == "raise" and (visits == 0).any():
+        h, state = checks.first(visits == 0)
+        raise ValueError(
+            f"state {state} was not visited in iteration {h}, one of {int((visits == 0).sum())} "
+            f"such pairs out of {visits.size}; observe more episodes, or pass unvisited='omit' to "
+            "do without"
+        )
+    # The likelihood ratio of a policy for each iteration against one for all of them, where enough
+    # was seen for its distribution to be known.
+    counts = seen.own_counts(of) * (visits >= ENOUGH_VISITS)[:, :, None]
+    together = counts.sum(axis=0)
+    ratio = 2 * (_log_likelihood(counts) - _log_likelihood(together))
+    parameters = _parameters(counts) - _parameters(together)
+    if parameters > 0 and chi2.sf(ratio, parameters) > NO_CHANGE:
+        raise NothingToLearnError(
+            f"the policies of agent {of} do not change over the {seen.iterations} iterations as "
+            "far as can be seen; there is no improvement to learn from"
+        )
+
+
+def _log_likelihood(counts: FloatArray) -> float:
+    """Of counts (..., A_i) under the shares seen."""
+    return float(xlogy(counts, counts).sum() - xlogy(totals := counts.sum(axis=-1), totals).sum())
+
+
+def _parameters(counts: FloatArray) -> int:
+    """How many probabilities those shares are, beyond what sums to one."""
+    return int((counts > 0).sum() - (counts.sum(axis=-1) > 0).sum())
+
+
+def _by_consistency(
+    seen: Observation,
+    of: int,
+    estimates: PolicyEstimates,
+    method: Solver,
+    equations: Equations = "theorem",
+    reward_class: RewardClass = "state",
+    weighting: Literal["uniform", "visits"] | None = None,
+    steps: int = 1000,
+    rate: float = 0.01,
+) -> RecoveredReward:
+    if weighting is None:
+        weighting = "visits" if method == "evidence" and equations == "theorem" else "uniform"
+    checks.choice(weighting, "weighting", ("uniform", "visits"))
+    return recover_from_policies(
         seen.dynamics,
         estimates.policies,
         of=of,
         alpha=seen.alpha,
         method=method,
+        equations=equations,
         reward_class=reward_class,
         weights=seen.own_counts(of)[1:] if weighting == "visits" else None,
+        counts=seen.counts,
         steps=steps,
         rate=rate,
     )
-    return replace(found, unvisited=unvisited)
 
 
-def recover_from_policies(
-    dynamics: Dynamics,
-    policies: Sequence[FloatArray],
-    *,
-    of: int,
-    alpha: float,
-    method: Method = "least_squares",
-    reward_class: RewardClass = "state",
-    weights: FloatArray | None = None,
-    steps: int = 1000,
-    rate: float = 0.01,
+def _by_structure(
+    seen: Observation, of: int, estimates: PolicyEstimates, least_visits: int = 100
 ) -> RecoveredReward:
-    """Recover the reward of agent ``of`` from policies, known or estimated.
+    least = checks.count(least_visits, "least_visits")
+    counts = seen.own_counts(of)
+    before = [policies[:-1] for policies in estimates.policies]
+    logits = structural_logits(seen.dynamics, before, of, seen.alpha, counts[:-1], least)
+    return recover_from_logits(logits, counts[1:], seen.alpha)
 
-    Parameters
-    ----------
-    policies
-        pi_0..pi_H of every agent, one (H + 1, S, A_i) array each; NaN where unknown.
-    weights
-        Of the equations, shape (H, S, A_i), 0 or more; all 1 by default.
-    alpha, method, reward_class, steps, rate
-        As for `recover`.
 
-    Raises
-    ------
-    ValueError
-        As `recover` does.
-    """
-    of = dynamics.check_agent(of, "of")
-    checks.choice(method, "method", ("least_squares", "adam"))
-    system = consistency_system(dynamics, policies, of, alpha, reward_class, weights)
-    if len(system.targets) == 0:
+def _by_replay(
+    seen: Observation,
+    of: int,
+    estimates: PolicyEstimates,
+    beta: float | None = None,
+    executed: bool = False,
+    logits: AffineLogits | None = None,
+) -> RecoveredReward:
+    counts = seen.own_counts(of)[1:]
+    if logits is not None:
+        return replace(recover_from_logits(logits, counts, seen.alpha), beta=beta)
+    if seen.trajectories is None:
         raise ValueError(
-            "policies and weights leave no equation: every one meets a state never visited or has "
-            "weight 0; observe more episodes, or weigh differently"
+            "seen has no trajectories to replay; learn with record=True, or use another method"
         )
-    fit = least_squares(system) if method == "least_squares" else adam(system, steps, rate)
-    return RecoveredReward(
-        values=np.where(system.touched, fit.reward, np.nan).reshape(system.shape),
-        reward_class=reward_class,
-        shapings=fit.shapings.reshape(-1, system.states),
-        convergence=fit.convergence,
-        system=system,
-    )
+    played = seen.trajectories[:-1]
+
+    def replay(beta: float) -> RecoveredReward:
+        work = replayed_logits(
+            seen.dynamics, played, estimates.policies[of][:-1], of,
+            alpha=seen.alpha, beta=beta, executed=executed,
+        )  # fmt: skip
+        logits = run([work], sum(part.steps.size for part in played))[0]
+        return replace(recover_from_logits(logits, counts, seen.alpha), beta=beta)
+
+    if beta is not None:
+        return replay(checks.step_size(beta))
+    best = minimize_scalar(
+        lambda log_beta: replay(float(np.exp(log_beta))).convergence.loss,
+        bounds=(np.log(LEAST_BETA), 0.0), method="bounded", options={"xatol": 1e-3},
+    )  # fmt: skip
+    return replay(float(np.exp(best.x)))
+
+
+GIVEN = ("seen", "of", "estimates", "method")
+METHODS: dict[str, Callable[..., RecoveredReward]] = {
+    "structural": _by_structure,
+    "replay": _by_replay,
+    **{name: partial(_by_consistency, method=name) for name in SOLVERS},
+}

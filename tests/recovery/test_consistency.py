@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from conftest import random_game, random_policies
 
-from malfl.recovery.consistency import adam, consistency_system
+from malfl.recovery.consistency import consistency_system
 from malfl.recovery.least_squares import determination, least_squares
 
 ALPHA = 0.9
@@ -39,26 +39,6 @@ def test_the_system_is_the_error_of_equation_12(reward_class, options):
     theirs = naive.consistency_residuals(game, history, agent, y, over_joint, g)
     np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, atol=1e-12)
     assert system.touched.all()
-
-
-def test_adam_takes_the_oracles_steps():
-    game, history, agent, *_ = setting("joint-action", states=2)
-    weights = np.random.default_rng(0).integers(1, 9, size=(3, 2, 3)).astype(float)
-    system = consistency_system(game, history, agent, ALPHA, "joint-action", weights)
-    both = np.hstack([system.reward.toarray(), system.shaping.toarray()])
-
-    def gradient(x):
-        return 2 * both.T @ (weights.ravel() * (both @ x - system.targets))
-
-    theirs = naive.adam(gradient, np.zeros(both.shape[1]), 40, 0.05)
-    fit = adam(system, 40, 0.05)
-    np.testing.assert_allclose(np.concatenate([fit.reward, fit.shapings]), theirs, atol=1e-12)
-    assert fit.convergence.loss == pytest.approx(
-        weights.ravel() @ (both @ theirs - system.targets) ** 2
-    )
-    assert not fit.convergence.converged
-    left = np.linalg.norm(gradient(theirs)) / np.linalg.norm(gradient(0 * theirs))
-    assert fit.convergence.gradient == pytest.approx(left)
 
 
 @pytest.mark.parametrize("reward_class", CLASSES)
@@ -117,8 +97,3 @@ def test_bad_options_are_named():
     game, history, agent, *_ = setting("state")
     with pytest.raises(ValueError, match="reward_class must be one of state, state-action"):
         consistency_system(game, history, agent, ALPHA, "action")
-    system = consistency_system(game, history, agent, ALPHA, "state")
-    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
-        adam(system, 0)
-    with pytest.raises(ValueError, match="rate must be greater than 0"):
-        adam(system, 1, -0.1)

@@ -1,4 +1,3 @@
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +9,8 @@ import malfl
 from malfl.learners.ma_spi import iterate_exactly
 from malfl.recovery import recover_from_policies
 from malfl.soft import marginal_soft_q
+
+LS = {"of": 0, "method": "least_squares"}
 
 
 @pytest.mark.parametrize("kind", ["hom", "het"])
@@ -89,7 +90,8 @@ def test_exact_learners_seen_at_work_are_read_well(hom):
     (logs,) = malfl.learn_all([hom], seeds=range(10), evaluation="exact")
     scores = [
         malfl.correlation(
-            malfl.recover(log.observed_by(1), of=0, weighting="visits"), hom.rewards[0]
+            malfl.recover(log.observed_by(1), of=0, method="least_squares", weighting="visits"),
+            hom.rewards[0],
         ).pearson
         for log in logs
     ]
@@ -102,15 +104,23 @@ def test_options_reach_the_fit(hom_log):
     short = malfl.recover(seen, of=0, method="adam", steps=1, rate=0.5)
     assert short.convergence.steps == 1
     np.testing.assert_allclose(np.abs(short.values), 0.5, atol=1e-6)
-    doubled = malfl.recover(replace(seen, alpha=6.0), of=0)
-    np.testing.assert_allclose(doubled.values, 2 * malfl.recover(seen, of=0).values, atol=1e-9)
-    uniform, visits = (malfl.recover(seen, of=0, weighting=w) for w in ("uniform", "visits"))
-    assert np.abs(uniform.values - visits.values).max() > 1e-3
-    np.testing.assert_array_equal(
-        visits.system.weights, seen.own_counts(0)[1:].ravel()[seen.own_counts(0)[1:].ravel() > 0]
+    doubled = malfl.recover(replace(seen, alpha=6.0), of=0, method="least_squares")
+    uniform, visits = (
+        malfl.recover(seen, of=0, method="least_squares", weighting=w)
+        for w in ("uniform", "visits")
     )
+    np.testing.assert_allclose(doubled.values, 2 * uniform.values, atol=1e-9)
+    assert np.abs(uniform.values - visits.values).max() > 1e-3
+    weighed = recover_from_policies(
+        seen.dynamics,
+        malfl.estimate_policies(seen).policies,
+        of=0,
+        alpha=3.0,
+        weights=seen.own_counts(0)[1:],
+    )
+    np.testing.assert_array_equal(visits.values, weighed.values)
     weaker = malfl.estimate_policies(seen, "entropy")
-    other = malfl.recover(seen, of=0, policies=weaker)
+    other = malfl.recover(seen, of=0, method="least_squares", policies=weaker)
     assert np.abs(uniform.values - other.values).max() > 1e-3
 
 
@@ -129,7 +139,7 @@ def test_what_shapings_explain_is_not_determined(reward_class):
     flip = malfl.MarkovGame(
         actions=(2, 2), transitions=[[1] * 4, [0] * 4], rewards=[[0.0, 1]] * 2, start=0, gamma=0.9
     )
-    policies = iterate_exactly(flip, iterations=3)
+    policies = [np.random.default_rng(i).dirichlet([1, 1], size=(4, 2)) for i in (0, 1)]
     found = recover_from_policies(flip, policies, of=0, alpha=3.0, reward_class=reward_class)
     assert found.determination.rank < found.determination.unknowns
     if reward_class == "state":
@@ -140,14 +150,18 @@ def test_what_shapings_explain_is_not_determined(reward_class):
 
 def test_moves_that_nobody_controls_tell_nothing():
     game = malfl.gridworlds.ma_lfl(slip=1.0)
-    found = recover_from_policies(game, iterate_exactly(game, iterations=3), of=0, alpha=3.0)
+    with pytest.raises(ValueError, match="the same in all 4 iterations; there is no improvement"):
+        recover_from_policies(game, iterate_exactly(game, iterations=3), of=0, alpha=3.0)
+    changing = [np.random.default_rng(i).dirichlet(np.ones(5), size=(4, 81)) for i in (0, 1)]
+    found = recover_from_policies(game, changing, of=0, alpha=3.0)
     assert found.determination.rank == 0
     assert np.abs(found.values).max() == 0
 
 
 def test_without_a_future_state_rewards_cannot_be_known():
     game = malfl.gridworlds.ma_lfl(gamma=0.0)
-    found = recover_from_policies(game, iterate_exactly(game, iterations=3), of=0, alpha=3.0)
+    changing = [np.random.default_rng(i).dirichlet(np.ones(5), size=(4, 81)) for i in (0, 1)]
+    found = recover_from_policies(game, changing, of=0, alpha=3.0)
     assert (found.determination.rank, found.determination.free) == (0, 81)
 
 
@@ -166,36 +180,48 @@ def test_adam_converges_if_it_is_given_the_time():
     assert malfl.correlation(long, exact.values).pearson > 0.9999
 
 
-def test_states_never_visited_are_reported(hom):
+@pytest.mark.parametrize("method", ["least_squares", "structural"])
+def test_states_never_visited_are_reported(hom, method):
     seen = malfl.learn(hom, iterations=3, episodes=1, steps=1, seed=0).observed_by(1)
-    with (
-        pytest.warns(UserWarning, match="240 of 243 pairs .* were never visited"),
-        pytest.raises(ValueError, match="policies and weights leave no equation"),
+    with pytest.raises(
+        ValueError, match=r"state 1 was not visited in iteration 0, one of 240 such"
     ):
-        malfl.recover(seen, of=0)
-    seen = malfl.learn(hom, iterations=3, episodes=1, steps=300, seed=0).observed_by(1)
-    with pytest.warns(UserWarning, match="never visited, the first is"):
-        found = malfl.recover(seen, of=0)
+        malfl.recover(seen, of=0, method=method)
+    seen = malfl.learn(hom, iterations=3, episodes=10, steps=1000, seed=0).observed_by(1)
+    with pytest.raises(ValueError, match=r"observe more episodes, or pass unvisited='omit'"):
+        malfl.recover(seen, of=0, method=method)
+    found = malfl.recover(seen, of=0, method=method, unvisited="omit")
     np.testing.assert_array_equal(found.unvisited, np.argwhere(seen.counts.sum(axis=2) == 0))
+    assert len(found.unvisited) > 0
     missing = np.isnan(found.values)
-    assert missing.any()
-    assert not missing.all()
-    score = malfl.correlation(found, hom.rewards[0])
-    assert score.states == (~missing).sum()
+    assert malfl.correlation(found, hom.rewards[0]).states == (~missing).sum()
     assert found.determination.unknowns == (~missing).sum()
 
 
-def test_a_full_log_warns_of_nothing(hom_log):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert len(malfl.recover(hom_log.observed_by(1), of=0).unvisited) == 0
+def test_a_reward_that_no_equation_touches_is_not_a_number(hom_log):
+    counts = np.array(hom_log.counts)
+    counts[:, 40] = 0
+    seen = replace(hom_log.observed_by(1), counts=counts)
+    found = malfl.recover(seen, **LS, unvisited="omit")
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(found.values)), [40])
+
+
+def test_no_equation_is_left_where_hardly_anything_was_seen(hom):
+    log = malfl.learn(hom, iterations=3, episodes=3, steps=100, seed=0)
+    hopeless = replace(log.observed_by(1), counts=log.counts * (np.arange(81) % 9 == 0)[:, None])
+    with pytest.raises(ValueError, match="policies and weights leave no equation"):
+        malfl.recover(hopeless, of=0, method="least_squares", unvisited="omit")
+
+
+def test_a_full_log_leaves_nothing_unvisited(hom_log):
+    assert len(malfl.recover(hom_log.observed_by(1), of=0).unvisited) == 0
 
 
 def test_observers_see_each_other_among_three():
     game = random_game(np.random.default_rng(2), actions=(2, 3, 2), states=3, state_rewards=True)
     log = malfl.learn(game, iterations=4, episodes=9000, steps=300, evaluation="exact", seed=0)
     for observer, of in ((0, 2), (2, 1), (1, 0)):
-        found = malfl.recover(log.observed_by(observer), of=of)
+        found = malfl.recover(log.observed_by(observer), of=of, method="least_squares")
         assert malfl.correlation(found, game.rewards[of]).pearson > 0.95
 
 
@@ -204,9 +230,16 @@ def test_observers_see_each_other_among_three():
     [
         ({"of": 1}, "of must be another agent than the observer, both are 1"),
         ({"of": 2}, r"of must lie in 0..1, got 2"),
-        ({"of": 0, "method": "magic"}, "method must be one of least_squares, adam"),
-        ({"of": 0, "weighting": "none"}, "weighting must be one of uniform, visits"),
-        ({"of": 0, "reward_class": "s"}, "reward_class must be one of state"),
+        ({"of": 0, "method": "magic"}, "method must be one of structural, replay, least_squares"),
+        (LS | {"weighting": "none"}, "weighting must be one of uniform, visits"),
+        (LS | {"reward_class": "s"}, "reward_class must be one of state"),
+        (LS | {"equations": "none"}, "equations must be one of theorem, printed, released"),
+        (LS | {"equations": "released"}, "reward_class must be joint-action for the released"),
+        (
+            LS | {"equations": "printed", "weighting": "visits"},
+            "weights are for the equations of Theorem 5.1, not for 'printed'",
+        ),
+        ({"of": 0, "unvisited": "ignore"}, "unvisited must be one of raise, omit"),
     ],
 )
 def test_bad_options_are_named(hom_log, options, message):
@@ -230,7 +263,7 @@ def test_plain_shares_with_a_zero_are_refused(hom):
     plain = malfl.estimate_policies(seen, "maximum_likelihood")
     assert (plain.policies[0] == 0).any()
     with pytest.raises(ValueError, match=r"is 0, and its logarithm is needed"):
-        malfl.recover(seen, of=0, policies=plain)
+        malfl.recover(seen, **LS, policies=plain, unvisited="omit")
 
 
 def test_a_log_of_one_iteration_shows_nothing(hom):

@@ -1,0 +1,199 @@
+"""Rewards from improved policies, read as a regression on their logits.
+
+A soft improvement is a softmax of Q / alpha (MA-LfL, Eq. 6), and Q is affine in the reward of the
+states. So the actions seen under improved policies are a multinomial regression whose coefficients
+are the reward; shapings are not needed. What a learner's values are off by is a random error of
+each logit, and a normal prior keeps directions that the data barely fix from taking errors for
+reward. Both variances are chosen by the evidence: the likelihood with reward and errors integrated
+out.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve, eigvalsh
+from scipy.special import log_softmax, softmax
+
+from malfl import checks
+from malfl.checks import FloatArray
+from malfl.recovery.diagnostics import (
+    Convergence,
+    Determination,
+    Evidence,
+    NothingToLearnError,
+)
+from malfl.recovery.result import RecoveredReward
+
+MOST_ROUNDS = 500
+SETTLED = 1e-4  # how far a round may move the reward, relative to its largest value
+LEAST_FOUND = 0.05  # of a single number: a reward of which less is found is none
+LEAST_ERROR = 1e-12  # variance of logits that cannot be told from none
+ROUNDING = 1e-12  # between actions, relative to the largest slope
+RANK_TOLERANCE = 1e-6  # of singular values, relative to the largest
+
+
+@dataclass(frozen=True, eq=False)
+class AffineLogits:
+    """Logits of an agent's policies pi_1, pi_2, ...: ``slopes @ reward + constants``."""
+
+    slopes: FloatArray  # (H, S, A_i, S), by the reward of each state
+    constants: FloatArray  # (H, S, A_i)
+    known: npt.NDArray[np.bool_]  # (H, S, A_i), where the learner had a value to improve by
+
+    def policies(self, reward: FloatArray) -> FloatArray:
+        """The improved policies, (H, S, A_i), if the agent has this reward."""
+        return np.asarray(softmax(self.slopes @ reward + self.constants, axis=-1))
+
+    def first(self, improvements: int) -> "AffineLogits":
+        """The first so many of them."""
+        return replace(
+            self,
+            slopes=self.slopes[:improvements],
+            constants=self.constants[:improvements],
+            known=self.known[:improvements],
+        )
+
+
+class _Data(NamedTuple):
+    """Choices among actions, G of them: those (h, s) with anything to learn from."""
+
+    slopes: FloatArray  # (G, A_i, S)
+    constants: FloatArray  # (G, A_i)
+    counts: FloatArray  # (G, A_i)
+    known: npt.NDArray[np.bool_]  # (G, A_i)
+
+
+def recover_from_logits(logits: AffineLogits, counts: FloatArray, alpha: float) -> RecoveredReward:
+    """Fit a reward of the state to the actions seen under improved policies.
+
+    Counts are multinomial with logits X r + c + e, rewards r of variance rho^2 and errors e of
+    variance tau^2, all normal and independent. Rewards and errors are found together by Newton's
+    steps (penalised quasi-likelihood, Breslow and Clayton 1993), each followed by one step of
+    Schall's (1991) fixed point for the variances.
+
+    Parameters
+    ----------
+    logits
+        Of pi_1..pi_H.
+    counts
+        Of the agent's own actions under them, (H, S, A_i).
+    alpha
+        Entropy coefficient, the first guess at the size of rewards.
+
+    Returns
+    -------
+    RecoveredReward
+        Zero throughout if the evidence is for no reward at all.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    NothingToLearnError
+        If no policy that was seen depends on the reward.
+    """
+    counts = checks.counts(counts, "counts")
+    if counts.shape != logits.constants.shape:
+        raise ValueError(f"counts must have shape {logits.constants.shape}, got {counts.shape}")
+    data = _informative(logits, counts)
+    states = logits.slopes.shape[-1]
+    total = data.counts.sum(axis=-1, keepdims=True)
+    eta = np.log(data.counts + 0.5)
+    reward, error, prior = np.zeros(states), 0.01, alpha**2
+    for rounds in range(1, MOST_ROUNDS + 1):  # noqa: B007
+        expected = np.maximum(total * softmax(_masked(eta, data.known), axis=-1), 1e-12)
+        response = eta - data.constants + (data.counts - expected) / expected
+        weights = np.where(data.known, 1 / (error + 1 / expected), 0.0)
+        shares = weights / weights.sum(axis=-1, keepdims=True)
+        # A logit counts relative to the others of its state, whence the centring.
+        response -= (shares * response).sum(axis=-1, keepdims=True)
+        rows = (data.slopes - shares[:, None, :] @ data.slopes).reshape(-1, states)
+        weighted = rows * weights.reshape(-1, 1)
+        information = weighted.T @ rows
+        covariance = cho_solve(cho_factor(information + np.eye(states) / prior), np.eye(states))
+        before, reward = reward, covariance @ (weighted.T @ response.ravel())
+        pull = weights * (response - (rows @ reward).reshape(response.shape))
+        eta = data.constants + data.slopes @ reward + error * pull
+        freedom = (weights * (1 - shares)).sum() - (covariance * (weighted.T @ weighted)).sum()
+        growth = float((pull**2).sum() / freedom)
+        error = max(error * growth, LEAST_ERROR)
+        found = float((covariance * information).sum())  # numbers that the data speak of, so to say
+        prior = float(reward @ reward / found) if found > 0 else 0.0
+        if found < LEAST_FOUND:
+            # The data cannot tell this reward from none.
+            reward, prior, moved, settled = np.zeros(states), 0.0, 0.0, True
+            break
+        moved = float(np.abs(reward - before).max() / np.abs(reward).max())
+        settled = moved <= SETTLED and (abs(growth - 1) <= 0.01 or moved <= SETTLED / 100)
+        if settled:
+            break
+    likelihood = _log_likelihood(data, eta, reward, error, prior, information)
+    touched = np.abs(rows).max(axis=0) > ROUNDING * np.abs(data.slopes).max()
+    # A constant is a shaping, or next to one: deviations are of what is left without it.
+    centring = np.where(touched, np.eye(states) - touched / touched.sum(), 0.0)
+    deviation = np.sqrt(np.maximum(np.diag(centring @ covariance @ centring.T), 0.0))
+    return RecoveredReward(
+        values=np.where(touched, reward, np.nan),
+        reward_class="state",
+        convergence=Convergence(rounds, -likelihood, moved, settled),
+        determine=lambda: _determination(information, int(touched.sum())),
+        deviation=np.where(touched, deviation, np.nan),
+        evidence=Evidence(error, prior, likelihood),
+    )
+
+
+def _informative(logits: AffineLogits, counts: FloatArray) -> _Data:
+    counts = np.where(logits.known, counts, 0.0)
+    chosen = (logits.known.sum(axis=-1) > 1) & (counts.sum(axis=-1) > 0)
+    data = _Data(
+        logits.slopes[chosen], logits.constants[chosen], counts[chosen], logits.known[chosen]
+    )
+    differences = np.ptp(data.slopes, axis=1).max(initial=0.0)
+    if differences <= ROUNDING * np.abs(data.slopes).max(initial=0.0):
+        raise NothingToLearnError(
+            "the improved policies do not depend on a reward of the state, or were not seen; "
+            "there is nothing to learn from"
+        )
+    return data
+
+
+def _masked(eta: FloatArray, known: npt.NDArray[np.bool_]) -> FloatArray:
+    return np.where(known, eta, -np.inf)
+
+
+def _log_likelihood(
+    data: _Data,
+    eta: FloatArray,
+    reward: FloatArray,
+    error: float,
+    prior: float,
+    information: FloatArray,
+) -> float:
+    """Of the counts, with reward and errors integrated out by Laplace's method."""
+    log_odds = log_softmax(_masked(eta, data.known), axis=-1)
+    total = data.counts.sum(axis=-1)
+    expected = np.where(data.known, total[:, None] * np.exp(log_odds), 0.0)
+    errors = eta - data.constants - data.slopes @ reward
+    spread = error * expected
+    # The determinant of 1 + error * (diag(expected) - expected expected' / total), per choice.
+    rest = 1 - (spread * expected / (1 + spread)).sum(axis=-1) / total
+    _, size = np.linalg.slogdet(prior * information + np.eye(len(reward)))
+    return float(
+        (data.counts * np.where(data.known, log_odds, 0.0)).sum()
+        - 0.5 * (errors**2).sum() / error
+        - (0.5 * reward @ reward / prior if prior > 0 else 0.0)
+        - 0.5 * (np.log1p(spread).sum() + np.log(rest).sum() + size)
+    )
+
+
+def _determination(information: FloatArray, unknowns: int) -> Determination:
+    values = np.sqrt(np.maximum(eigvalsh(information), 0.0))
+    fixed = values[values > RANK_TOLERANCE * values.max()]
+    return Determination(
+        unknowns=unknowns,
+        rank=len(fixed),
+        smallest_singular_value=float(fixed.min()),
+        largest_singular_value=float(fixed.max()),
+    )

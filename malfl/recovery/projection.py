@@ -1,0 +1,69 @@
+"""What a consistency system says of the reward alone, whatever the shapings are."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.linalg import lstsq, qr
+
+from malfl.checks import FloatArray, IntArray
+from malfl.recovery.consistency import ConsistencySystem
+
+RANK_TOLERANCE = 1e-10  # relative to the equations before the shapings are projected out
+
+
+def without_shapings(system: ConsistencySystem) -> tuple[FloatArray, FloatArray, int]:
+    """Weighted equations for the reward with all that a shaping g_h can explain taken off.
+
+    Returns
+    -------
+    (matrix, targets, freedom)
+        The third is the number of equations less the number of shapings told apart.
+    """
+    matrices = [np.zeros((0, system.reward.shape[1]))]
+    targets = [np.zeros(0)]
+    freedom = len(system.targets)
+    for rows, _, scale, shaping in _improvements(system):
+        basis = _column_space(shaping)
+        freedom -= basis.shape[1]
+        both = np.column_stack([system.reward[rows].toarray(), system.targets[rows]])
+        both *= scale[:, None]
+        both -= basis @ (basis.T @ both)
+        matrices.append(both[:, :-1])
+        targets.append(both[:, -1])
+    return np.vstack(matrices), np.concatenate(targets), freedom
+
+
+def shapings_for(system: ConsistencySystem, reward: FloatArray) -> FloatArray:
+    """The shapings, (H * S,), that fit the equations best once the reward is known."""
+    shapings = np.zeros(system.shaping.shape[1])
+    for rows, block, scale, shaping in _improvements(system):
+        rest = system.targets[rows] - system.reward[rows] @ reward
+        shapings[block] = lstsq(shaping, rest * scale, cond=RANK_TOLERANCE)[0]
+    return shapings
+
+
+def rank_floor(system: ConsistencySystem) -> float:
+    """Singular values below this are rounding errors.
+
+    Not relative to the largest one: where shapings explain everything, that is one as well.
+    """
+    weighted = abs(system.reward.multiply(np.sqrt(system.weights)[:, None]))
+    bound = np.sqrt(weighted.sum(axis=0).max(initial=0.0) * weighted.sum(axis=1).max(initial=0.0))
+    return RANK_TOLERANCE * float(bound)
+
+
+def _improvements(
+    system: ConsistencySystem,
+) -> Iterator[tuple[IntArray, slice, FloatArray, FloatArray]]:
+    """Each improvement's equations, its shapings' columns, root weights and weighted shaping."""
+    for h in np.unique(system.improvement):
+        rows = np.flatnonzero(system.improvement == h)
+        block = slice(h * system.states, (h + 1) * system.states)
+        scale = np.sqrt(system.weights[rows])
+        yield rows, block, scale, system.shaping[rows][:, block].toarray() * scale[:, None]
+
+
+def _column_space(matrix: FloatArray) -> FloatArray:
+    basis, triangle, _ = qr(matrix, mode="economic", pivoting=True)
+    size = np.abs(np.diag(triangle))
+    return np.asarray(basis[:, : int((size > RANK_TOLERANCE * size.max(initial=0.0)).sum())])

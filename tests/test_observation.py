@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import random_game
+
+from malfl import estimate_policies, learn
+from malfl.sampling import Trajectories
+
+
+@pytest.fixture(scope="module")
+def log():
+    game = random_game(np.random.default_rng(0), state_rewards=True)
+    return learn(game, iterations=4, episodes=3, steps=7, record=True, seed=0)
+
+
+@pytest.fixture
+def seen(log):
+    return log.observed_by(1)
+
+
+@pytest.mark.parametrize("iterations", [1, 3, 4])
+def test_the_first_iterations_are_all_that_was_seen_by_then(log, seen, iterations):
+    first = seen.first(iterations)
+    assert first.iterations == iterations
+    np.testing.assert_array_equal(first.counts, log.counts[:iterations])
+    np.testing.assert_array_equal(first.own_policies, log.policies[1][:iterations])
+    assert first.trajectories == log.trajectories[:iterations]
+    assert (first.observer, first.alpha, first.dynamics) == (1, log.alpha, seen.dynamics)
+    assert seen.iterations == 4
+
+
+def test_the_first_estimates_are_those_of_what_was_seen_first(seen):
+    all_four, first = estimate_policies(seen), estimate_policies(seen.first(2))
+    cut = all_four.first(2)
+    for ours, theirs in zip(cut.policies, first.policies, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.shape[0] == 2
+    np.testing.assert_array_equal(cut.visits, first.visits)
+    np.testing.assert_array_equal(cut.unvisited, first.unvisited)
+
+
+def test_without_trajectories_there_are_none_at_first(seen):
+    assert replace(seen, trajectories=None).first(2).trajectories is None
+
+
+def test_no_more_can_come_first_than_there_is(seen):
+    with pytest.raises(ValueError, match="iterations must be at least 1, got 0"):
+        seen.first(0)
+    with pytest.raises(ValueError, match=r"iterations - 1 must lie in 0..3, got 4"):
+        seen.first(5)
+    with pytest.raises(TypeError, match="iterations must be a whole number"):
+        seen.first(1.5)
+
+
+def changed(trajectories, **what):
+    """The same, but for the third iteration."""
+    return (*trajectories[:2], replace(trajectories[2], **what), trajectories[3])
+
+
+def test_trajectories_must_be_of_the_iterations_counted(seen):
+    for part, number in ((seen.trajectories[:3], 3), (seen.trajectories * 2, 8), ((), 0)):
+        with pytest.raises(ValueError, match=f"of the 4 iterations counted, got {number}"):
+            replace(seen, trajectories=part)
+
+
+def test_trajectories_must_be_of_the_same_game(seen):
+    with pytest.raises(ValueError, match=r"trajectories\[2\] must have 6 joint actions, got 5"):
+        replace(seen, trajectories=changed(seen.trajectories, n_joint_actions=5))
+    steps = seen.trajectories[2].steps.copy()
+    steps[1, 3] = 4 * 6 + 2
+    with pytest.raises(ValueError, match=r"trajectories\[2\] visit state 4; states must lie in 0"):
+        replace(seen, trajectories=changed(seen.trajectories, steps=steps))
+    last = seen.trajectories[2].last.copy()
+    last[2] = 9
+    with pytest.raises(ValueError, match=r"trajectories\[2\] visit state 9; .* lie in 0..3"):
+        replace(seen, trajectories=changed(seen.trajectories, last=last))
+    steps[1, 3], last[2] = 3 * 6 + 5, 3  # the last of all steps and states will do
+    replace(seen, trajectories=changed(seen.trajectories, steps=steps, last=last))
+
+
+def test_trajectories_must_be_of_the_steps_counted(seen):
+    shorter = changed(seen.trajectories, steps=seen.trajectories[2].steps[:, :-1])
+    with pytest.raises(ValueError, match=r"trajectories\[2\] have 18 steps, and 21 were counted"):
+        replace(seen, trajectories=shorter)
+    counts = seen.counts.copy()
+    counts[1, 0, 0] += 2
+    with pytest.raises(ValueError, match=r"trajectories\[1\] have 21 steps, and 23 were counted"):
+        replace(seen, counts=counts)
+    counts[1] = 0
+    with pytest.raises(ValueError, match=r"trajectories\[1\] have 21 steps, and 0 were counted"):
+        replace(seen, counts=counts)
+
+
+def test_an_iteration_without_episodes_fits_no_counts(seen):
+    nothing = Trajectories(np.zeros((0, 7), dtype=np.uint8), np.zeros(0, dtype=np.uint8), 6)
+    counts = seen.counts.copy()
+    counts[2] = 0
+    part = (*seen.trajectories[:2], nothing, seen.trajectories[3])
+    assert replace(seen, counts=counts, trajectories=part).iterations == 4
+    with pytest.raises(ValueError, match=r"trajectories\[2\] have 0 steps, and 21 were counted"):
+        replace(seen, trajectories=part)
