@@ -175,7 +175,8 @@ def recovering(
                 # Made once; every length takes its part of it.
                 replayed = yield from replayed_logits(
                     seen.dynamics, (seen.trajectories or ())[: max(lengths)],
-                    policies.policies[agent], agent, alpha=seen.alpha, beta=options["beta"],
+                    policies.policies[agent], seen.own_counts(agent), agent, alpha=seen.alpha,
+                    beta=options["beta"],
                     executed=options.get("executed", False),
                 )  # fmt: skip
             for length in lengths:

@@ -307,6 +307,9 @@ def line(
     figure, axes = plt.subplots(figsize=(6, 3.8))
     axes.plot(table[x], table[y], marker="o")
     axes.set(xscale="log", yscale="log" if log_y else "linear", xlabel=labels[0], ylabel=labels[1])
+    if len(table) <= 10:
+        axes.set_xticks(table[x], [f"{value:g}" for value in table[x]])
+        axes.xaxis.set_minor_locator(NullLocator())
     if mark is not None:
         axes.axvline(mark, color="0.3", linewidth=1, linestyle="--")
     return figure

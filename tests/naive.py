@@ -306,6 +306,29 @@ def replayed(game, policy, agent, alpha, beta, states, actions, executed):
     return q[..., :number], q[..., number]
 
 
+def replay_errors(game, policy, agent, alpha, beta, reward, states, actions, executed):
+    """Expected values for one reward, and variances of what was drawn and not seen."""
+    joints = joint_actions(game.actions)
+    own = range(game.actions[agent])
+    q, variance = np.zeros((2, game.n_states, game.actions[agent]))
+    for visited, taken in zip(states, actions, strict=True):
+        for t, a in enumerate(taken):
+            s, after, mine = visited[t], visited[t + 1], joints[a][agent]
+            seen = executed and t + 1 < len(taken)
+            odds = [float(seen and b == joints[taken[t + 1]][agent]) for b in own]
+            if not seen:
+                odds = policy[after]
+            worth = [q[after, b] - alpha * math.log(policy[after][b]) for b in own]
+            mean = sum(p * w for p, w in zip(odds, worth, strict=True))
+            spread = sum(p * (w - mean) ** 2 for p, w in zip(odds, worth, strict=True))
+            carried = sum(p * variance[after, b] for b, p in zip(own, odds, strict=True))
+            q[s, mine] += beta * (reward[s] + game.gamma * mean - q[s, mine])
+            itself = odds[mine] if after == s else 0.0
+            variance[s, mine] *= (1 - beta) ** 2 + 2 * (1 - beta) * beta * game.gamma * itself
+            variance[s, mine] += (beta * game.gamma) ** 2 * (carried + spread)
+    return q, variance
+
+
 def structural(game, policies, agent, alpha):
     """Exact soft Q of own actions as slopes[s][a][z] in the reward of state z, and constants.
 

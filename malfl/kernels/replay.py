@@ -80,3 +80,58 @@ def replay(
                 share = policy[i]
                 for k in range(width):
                     value[s, k] += share * change[k]
+
+
+@njit(cache=True, nogil=True)
+def replay_errors(
+    steps: WordArray,
+    last: WordArray,
+    begin: int,
+    end: int,
+    states: IntArray,
+    pairs: IntArray,
+    policy: FloatArray,
+    bonus: FloatArray,
+    reward: FloatArray,
+    gamma: float,
+    beta: float,
+    executed: bool,
+    q: FloatArray,
+    variance: FloatArray,
+) -> None:
+    """Go through the same steps for one reward (S,), with the variance of what `replay` leaves out.
+
+    Where a' was drawn and not seen, the learner's values differ from their expectations. An update
+    carries a part of the difference at (s', a') on to (s, a) and adds what a' itself makes of it;
+    differences at (s, a) and (s', a') are taken to be independent unless they are the same.
+
+    Parameters
+    ----------
+    steps, last, begin, end, states, pairs, policy, bonus, executed
+        As in `replay`.
+    q, variance
+        Expected values and the variances of their differences, (S * A_i,); updated.
+    """
+    episodes, length = steps.shape
+    own = policy.size // reward.size
+    for episode in range(episodes):
+        for t in range(begin, end):
+            code = steps[episode, t]
+            s, i = states[code], pairs[code]
+            if executed and t + 1 < length:
+                j = pairs[steps[episode, t + 1]]
+                mean, spread = q[j] + bonus[j], variance[j]
+                same = 1.0 if j == i else 0.0
+            else:
+                after = states[steps[episode, t + 1]] if t + 1 < length else np.int64(last[episode])
+                mean, square, spread = 0.0, 0.0, 0.0
+                for j in range(after * own, (after + 1) * own):
+                    worth = q[j] + bonus[j]
+                    mean += policy[j] * worth
+                    square += policy[j] * worth * worth
+                    spread += policy[j] * variance[j]
+                spread += max(square - mean * mean, 0.0)
+                same = policy[i] if after == s else 0.0
+            q[i] += beta * (reward[s] + gamma * mean - q[i])
+            keep = (1.0 - beta) * (1.0 - beta + 2.0 * beta * gamma * same)
+            variance[i] = keep * variance[i] + (beta * gamma) ** 2 * spread

@@ -27,8 +27,9 @@ from malfl.recovery.diagnostics import (
 from malfl.recovery.result import RecoveredReward
 
 MOST_ROUNDS = 500
-SETTLED = 1e-4  # how far a round may move the reward, relative to its largest value
+NEGLIGIBLE = 0.01  # of the variance of a logit: a part that may be left to fall further
 LEAST_FOUND = 0.05  # of a single number: a reward of which less is found is none
+STRIDE = 3  # steps of the fixed point for errors taken in one while it keeps its direction
 LEAST_ERROR = 1e-12  # variance of logits that cannot be told from none
 ROUNDING = 1e-12  # between actions, relative to the largest slope
 RANK_TOLERANCE = 1e-6  # of singular values, relative to the largest
@@ -41,6 +42,7 @@ class AffineLogits:
     slopes: FloatArray  # (H, S, A_i, S), by the reward of each state
     constants: FloatArray  # (H, S, A_i)
     known: npt.NDArray[np.bool_]  # (H, S, A_i), where the learner had a value to improve by
+    variances: FloatArray  # (H, S, A_i), of errors that are known to be there
 
     def policies(self, reward: FloatArray) -> FloatArray:
         """The improved policies, (H, S, A_i), if the agent has this reward."""
@@ -53,6 +55,7 @@ class AffineLogits:
             slopes=self.slopes[:improvements],
             constants=self.constants[:improvements],
             known=self.known[:improvements],
+            variances=self.variances[:improvements],
         )
 
 
@@ -63,15 +66,18 @@ class _Data(NamedTuple):
     constants: FloatArray  # (G, A_i)
     counts: FloatArray  # (G, A_i)
     known: npt.NDArray[np.bool_]  # (G, A_i)
+    variances: FloatArray  # (G, A_i)
 
 
-def recover_from_logits(logits: AffineLogits, counts: FloatArray, alpha: float) -> RecoveredReward:
+def recover_from_logits(
+    logits: AffineLogits, counts: FloatArray, alpha: float, tolerance: float = 1e-4
+) -> RecoveredReward:
     """Fit a reward of the state to the actions seen under improved policies.
 
     Counts are multinomial with logits X r + c + e, rewards r of variance rho^2 and errors e of
-    variance tau^2, all normal and independent. Rewards and errors are found together by Newton's
-    steps (penalised quasi-likelihood, Breslow and Clayton 1993), each followed by one step of
-    Schall's (1991) fixed point for the variances.
+    variance tau^2, beyond what is known of it, all normal and independent. Rewards and errors are
+    found together by Newton's steps (penalised quasi-likelihood, Breslow and Clayton 1993), each
+    followed by one step of Schall's (1991) fixed point for the variances.
 
     Parameters
     ----------
@@ -81,6 +87,8 @@ def recover_from_logits(logits: AffineLogits, counts: FloatArray, alpha: float) 
         Of the agent's own actions under them, (H, S, A_i).
     alpha
         Entropy coefficient, the first guess at the size of rewards.
+    tolerance
+        How far the last round may move the reward, relative to its largest value.
 
     Returns
     -------
@@ -101,11 +109,12 @@ def recover_from_logits(logits: AffineLogits, counts: FloatArray, alpha: float) 
     states = logits.slopes.shape[-1]
     total = data.counts.sum(axis=-1, keepdims=True)
     eta = np.log(data.counts + 0.5)
-    reward, error, prior = np.zeros(states), 0.01, alpha**2
+    reward, error, prior, growth = np.zeros(states), 0.01, alpha**2, 1.0
     for rounds in range(1, MOST_ROUNDS + 1):  # noqa: B007
         expected = np.maximum(total * softmax(_masked(eta, data.known), axis=-1), 1e-12)
         response = eta - data.constants + (data.counts - expected) / expected
-        weights = np.where(data.known, 1 / (error + 1 / expected), 0.0)
+        spread = error + data.variances
+        weights = np.where(data.known, 1 / (spread + 1 / expected), 0.0)
         shares = weights / weights.sum(axis=-1, keepdims=True)
         # A logit counts relative to the others of its state, whence the centring.
         response -= (shares * response).sum(axis=-1, keepdims=True)
@@ -115,21 +124,24 @@ def recover_from_logits(logits: AffineLogits, counts: FloatArray, alpha: float) 
         covariance = cho_solve(cho_factor(information + np.eye(states) / prior), np.eye(states))
         before, reward = reward, covariance @ (weighted.T @ response.ravel())
         pull = weights * (response - (rows @ reward).reshape(response.shape))
-        eta = data.constants + data.slopes @ reward + error * pull
+        eta = data.constants + data.slopes @ reward + spread * pull
         freedom = (weights * (1 - shares)).sum() - (covariance * (weighted.T @ weighted)).sum()
-        growth = float((pull**2).sum() / freedom)
-        error = max(error * growth, LEAST_ERROR)
+        earlier, growth = growth, float((pull**2).sum() / freedom)
+        stride = STRIDE if (growth > 1) == (earlier > 1) else 1
+        error = max(error * growth**stride, LEAST_ERROR)
         found = float((covariance * information).sum())  # numbers that the data speak of, so to say
         prior = float(reward @ reward / found) if found > 0 else 0.0
-        if found < LEAST_FOUND:
+        if found < LEAST_FOUND or prior == 0:
             # The data cannot tell this reward from none.
             reward, prior, moved, settled = np.zeros(states), 0.0, 0.0, True
             break
         moved = float(np.abs(reward - before).max() / np.abs(reward).max())
-        settled = moved <= SETTLED and (abs(growth - 1) <= 0.01 or moved <= SETTLED / 100)
+        share = error * float((weights * (1 - shares)).sum()) / (data.known.sum() - len(total))
+        steady = abs(growth - 1) <= 0.01 or (growth < 1 and share <= NEGLIGIBLE)
+        settled = moved <= tolerance and steady
         if settled:
             break
-    likelihood = _log_likelihood(data, eta, reward, error, prior, information)
+    likelihood = _log_likelihood(data, eta, reward, spread, prior, information)
     touched = np.abs(rows).max(axis=0) > ROUNDING * np.abs(data.slopes).max()
     # A constant is a shaping, or next to one: deviations are of what is left without it.
     centring = np.where(touched, np.eye(states) - touched / touched.sum(), 0.0)
@@ -148,7 +160,11 @@ def _informative(logits: AffineLogits, counts: FloatArray) -> _Data:
     counts = np.where(logits.known, counts, 0.0)
     chosen = (logits.known.sum(axis=-1) > 1) & (counts.sum(axis=-1) > 0)
     data = _Data(
-        logits.slopes[chosen], logits.constants[chosen], counts[chosen], logits.known[chosen]
+        logits.slopes[chosen],
+        logits.constants[chosen],
+        counts[chosen],
+        logits.known[chosen],
+        logits.variances[chosen],
     )
     differences = np.ptp(data.slopes, axis=1).max(initial=0.0)
     if differences <= ROUNDING * np.abs(data.slopes).max(initial=0.0):
@@ -167,22 +183,22 @@ def _log_likelihood(
     data: _Data,
     eta: FloatArray,
     reward: FloatArray,
-    error: float,
+    variances: FloatArray,
     prior: float,
     information: FloatArray,
 ) -> float:
-    """Of the counts, with reward and errors integrated out by Laplace's method."""
+    """Of the counts, with reward and errors (G, A_i) integrated out by Laplace's method."""
     log_odds = log_softmax(_masked(eta, data.known), axis=-1)
     total = data.counts.sum(axis=-1)
     expected = np.where(data.known, total[:, None] * np.exp(log_odds), 0.0)
     errors = eta - data.constants - data.slopes @ reward
-    spread = error * expected
-    # The determinant of 1 + error * (diag(expected) - expected expected' / total), per choice.
+    spread = variances * expected
+    # The determinant of 1 + variances * (diag(expected) - expected expected' / total), per choice.
     rest = 1 - (spread * expected / (1 + spread)).sum(axis=-1) / total
     _, size = np.linalg.slogdet(prior * information + np.eye(len(reward)))
     return float(
         (data.counts * np.where(data.known, log_odds, 0.0)).sum()
-        - 0.5 * (errors**2).sum() / error
+        - 0.5 * (errors**2 / variances).sum()
         - (0.5 * reward @ reward / prior if prior > 0 else 0.0)
         - 0.5 * (np.log1p(spread).sum() + np.log(rest).sum() + size)
     )

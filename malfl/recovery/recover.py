@@ -203,7 +203,7 @@ def _by_replay(
 
     def replay(beta: float) -> RecoveredReward:
         work = replayed_logits(
-            seen.dynamics, played, estimates.policies[of][:-1], of,
+            seen.dynamics, played, estimates.policies[of], seen.own_counts(of), of,
             alpha=seen.alpha, beta=beta, executed=executed,
         )  # fmt: skip
         logits = run([work], sum(part.steps.size for part in played))[0]

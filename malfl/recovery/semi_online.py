@@ -89,7 +89,7 @@ def foretelling(
         if seen.trajectories is None or beta is None:
             raise ValueError("replay needs trajectories (learn with record=True) and beta")
         logits = yield from replayed_logits(
-            seen.dynamics, seen.trajectories, estimates[of], of,
+            seen.dynamics, seen.trajectories, estimates[of], counts, of,
             alpha=seen.alpha, beta=checks.step_size(beta), executed=False,
         )  # fmt: skip
     else:

@@ -60,4 +60,4 @@ def structural_logits(
     known = (
         np.ones(constants.shape, dtype=bool) if own_counts is None else own_counts >= least_visits
     )
-    return AffineLogits(slopes / alpha, constants / alpha, known)
+    return AffineLogits(slopes / alpha, constants / alpha, known, np.zeros_like(constants))

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from conftest import random_policies
 
-from malfl.kernels.replay import replay
+from malfl.kernels.replay import replay, replay_errors
 from malfl.sampling import sample_trajectories
 
 ALPHA, BETA = 0.7, 0.3
@@ -93,3 +93,27 @@ def test_the_variants_differ(game, policies, played):
         run(game, policies[AGENT], played, flag, 0, game.n_states + 1)[0] for flag in (False, True)
     )
     assert np.abs(drawn - executed).max() > 1e-2
+
+
+@pytest.mark.parametrize("pieces", [((0, 30),), ((0, 9), (9, 30))])
+@pytest.mark.parametrize("executed", [False, True])
+def test_errors_are_the_oracles(game, policies, played, executed, pieces):
+    policy, reward = policies[AGENT], np.random.default_rng(1).normal(size=game.n_states)
+    states, own = policy.shape
+    state_of, action = np.divmod(np.arange(states * game.n_joint_actions), game.n_joint_actions)
+    bonus = -ALPHA * np.log(policy)
+    q, variance = np.zeros((2, states * own))
+    for episode in range(len(played)):
+        for begin, end in pieces:
+            replay_errors(
+                played.steps[episode : episode + 1], played.last[episode : episode + 1], begin,
+                end, state_of, state_of * own + game.own_actions[AGENT][action], policy.ravel(),
+                bonus.ravel(), reward, game.gamma, BETA, executed, q, variance,
+            )  # fmt: skip
+    their_q, their_variance = naive.replay_errors(
+        game, policy.tolist(), AGENT, ALPHA, BETA, reward.tolist(), played.states.tolist(),
+        played.actions.tolist(), executed,
+    )  # fmt: skip
+    np.testing.assert_allclose(q, their_q.ravel(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(variance, their_variance.ravel(), rtol=0, atol=1e-12)
+    assert variance.max() > 1e-4

@@ -14,13 +14,14 @@ from malfl.recovery.replay import replayed_logits
 ALPHA, BETA = 0.7, 0.3
 
 
-def replayed(game, trajectories, own, agent, executed, beta=BETA, alpha=ALPHA):
+def replayed(game, trajectories, own, agent, executed, beta=BETA, alpha=ALPHA, counts=None):
     """The logits, and the steps that were told on the way."""
     told = []
+    counts = np.zeros(np.shape(own)) if counts is None else counts
 
     def job():
         work = replayed_logits(
-            game, trajectories, own, agent, alpha=alpha, beta=beta, executed=executed
+            game, trajectories, own, counts, agent, alpha=alpha, beta=beta, executed=executed
         )
         try:
             while True:
@@ -127,8 +128,9 @@ def test_long_work_is_told_in_short_pieces(monkeypatch):
     monkeypatch.setattr("malfl.recovery.replay.PASS_STEPS", 50)
     for episodes, steps in ((1, 400), (40, 10), (7, 33)):
         played = malfl.sample_trajectories(game, policies, episodes=episodes, steps=steps, seed=0)
+        own = policies[0][None]
         work = replayed_logits(
-            game, [played], policies[0][None], 0, alpha=1.0, beta=0.1, executed=False
+            game, [played], own, np.zeros(own.shape), 0, alpha=1.0, beta=0.1, executed=False
         )
         pieces = list(work)
         assert max(pieces) <= 50
@@ -186,6 +188,44 @@ def test_what_a_learner_drew_is_replayed_in_the_mean():
     z = mean[sd > 0.01] / (sd[sd > 0.01] / np.sqrt(runs))
     assert np.abs(z).max() < 4
     assert np.sqrt((z**2).mean()) < 1.3
+
+
+def test_how_far_values_are_off_is_known():
+    """The variance of what the learner drew, over runs, is what replay says it is."""
+    game = malfl.gridworlds.ma_lfl("hom")
+    initial = random_policies(game.actions, 81, np.random.default_rng(0))
+    off, told = [], []
+    for seed in range(40):
+        log = malfl.learn(
+            game, iterations=2, episodes=200, steps=100, initial=initial, record=True, seed=seed
+        )
+        seen = log.observed_by(1)
+        played, own, counts = seen.trajectories, log.policies[0][:-1], seen.own_counts(0)
+        logits, _ = replayed(game, played, own, 0, False, 0.1, 3.0, counts)
+        values = logits.slopes[0] @ game.rewards[0] + logits.constants[0]
+        visited = counts[0] > 0
+        off.append((values - log.q[0][0] / 3)[visited])
+        told.append(logits.variances[0][visited])
+        assert (logits.variances[0] > 0).sum() == visited.sum()
+        assert not logits.variances[1].any()  # nothing has been seen of what it led to
+    off, told = np.concatenate(off), np.concatenate(told)
+    assert (off**2).sum() / told.sum() == pytest.approx(1, abs=0.1)
+    for part in np.array_split(np.argsort(told), 3):  # where little is left out, and where much
+        assert (off[part] ** 2).sum() / told[part].sum() == pytest.approx(1, abs=0.2)
+
+
+def test_what_was_executed_leaves_out_almost_nothing():
+    log = malfl.learn(
+        malfl.gridworlds.ma_lfl("hom"), iterations=2, episodes=200, steps=100, record=True, seed=0,
+        evaluation="sarsa",
+    )  # fmt: skip
+    seen = log.observed_by(1)
+    own, counts = log.policies[0][:-1], seen.own_counts(0)
+    given = seen.dynamics, seen.trajectories, own, 0
+    unseen, executed = (
+        replayed(*given, executed, 0.1, 3.0, counts)[0].variances[0] for executed in (False, True)
+    )
+    assert 0 < executed.sum() < 0.02 * unseen.sum()
 
 
 def test_too_large_a_game_is_refused(monkeypatch, game, histories, played):
@@ -270,8 +310,9 @@ def test_logits_made_before_are_used(recorded):
     log = recorded["td"]
     seen, estimates = log.observed_by(1), malfl.estimate_policies(log.observed_by(1))
     logits, _ = replayed(
-        seen.dynamics, seen.trajectories[:-1], estimates.policies[0][:-1], 0, False, 0.1, log.alpha
-    )
+        seen.dynamics, seen.trajectories[:-1], estimates.policies[0], 0, False, 0.1, log.alpha,
+        seen.own_counts(0),
+    )  # fmt: skip
     direct = malfl.recover(seen, of=0, method="replay", beta=0.1)
     for used in (seen, replace(seen, trajectories=None)):
         found = malfl.recover(used, of=0, method="replay", logits=logits)
