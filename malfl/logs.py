@@ -30,6 +30,13 @@ class Observation:
             raise TypeError("dynamics must not carry rewards; pass game.without_rewards()")
         observer = self.dynamics.check_agent(self.observer, "observer")
         object.__setattr__(self, "alpha", checks.positive(self.alpha, "alpha"))
+        shapes = [np.shape(part) for part in self.counts]
+        for h, shape in enumerate(shapes):
+            if shape != shapes[0]:
+                raise ValueError(
+                    f"counts[{h}] has shape {shape}, and counts[0] {shapes[0]}; all iterations "
+                    "must be of the same states and joint actions"
+                )
         counts = checks.counts(self.counts, "counts")
         states, joint = self.dynamics.n_states, self.dynamics.n_joint_actions
         if counts.ndim != 3 or counts.shape[1:] != (states, joint) or len(counts) == 0:

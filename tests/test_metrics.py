@@ -3,7 +3,14 @@ import pytest
 from scipy import stats
 
 from malfl.learners.ma_spi import iterate_exactly
-from malfl.metrics import correlation, interval, normalised, pearson, spearman
+from malfl.metrics import (
+    correlation,
+    interval,
+    normalised,
+    pearson,
+    prediction_half_width,
+    spearman,
+)
 from malfl.recovery import recover_from_policies
 
 
@@ -77,3 +84,12 @@ def test_bad_truths_and_runs_are_named(hom):
         correlation(found, np.arange(80.0))
     with pytest.raises(ValueError, match=r"values must have shape \(n,\) with n >= 1"):
         interval([])
+
+
+def test_one_more_run_falls_where_it_is_predicted():
+    rng = np.random.default_rng(0)
+    runs = rng.normal(size=(20_000, 6))
+    half = [prediction_half_width(float(sd), 5) for sd in runs[:, :5].std(axis=1, ddof=1)]
+    inside = np.abs(runs[:, 5] - runs[:, :5].mean(axis=1)) <= half
+    assert inside.mean() == pytest.approx(0.95, abs=0.01)
+    assert prediction_half_width(float("nan"), 1) == 0

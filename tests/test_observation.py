@@ -100,3 +100,10 @@ def test_an_iteration_without_episodes_fits_no_counts(seen):
     assert replace(seen, counts=counts, trajectories=part).iterations == 4
     with pytest.raises(ValueError, match=r"trajectories\[2\] have 0 steps, and 21 were counted"):
         replace(seen, trajectories=part)
+
+
+def test_iterations_must_be_of_the_same_states(hom_log):
+    seen = hom_log.observed_by(1)
+    parts = [seen.counts[0], seen.counts[1][:80], *seen.counts[2:]]
+    with pytest.raises(ValueError, match=r"counts\[1\] has shape \(80, 25\), and counts\[0\] \(81"):
+        replace(seen, counts=parts)

@@ -20,8 +20,10 @@ from malfl.scores import (
     growth,
     intervals,
     scorecard,
+    scorecard_2,
     table_1,
     table_1_for_print,
+    table_2,
 )
 
 COLUMNS = (
@@ -197,3 +199,43 @@ def test_who_finds_nothing_scores_nothing():
     assert (table["SCC"] == 0).all()
     assert table["EPIC"].isna().all()
     assert list(table["converged"]) == [True, False] * 2
+
+
+@pytest.fixture(scope="module")
+def crossed():
+    rng = np.random.default_rng(0)
+    rows = [
+        (setting, game, truth, "A", seed, *(0.5 + 0.02 * rng.normal(size=2)))
+        for setting in ("Table 3", "as printed")
+        for game in ("disjoint", "joint")
+        for truth in ("disjoint", "joint")
+        for seed in range(4)
+    ]
+    return pd.DataFrame(
+        rows, columns=["setting", "game", "truth", "estimator", "seed", "PCC", "SCC"]
+    )
+
+
+def test_table_2_holds_means_intervals_and_the_papers_numbers(crossed):
+    table = table_2(crossed)
+    assert len(table) == 2 * 2 * 2 * 2
+    keys = ["setting", "estimated", "truth", "metric"]
+    row = table.set_index(keys).loc[("as printed", "joint", "disjoint", "SCC")]
+    cell = crossed.query("setting == 'as printed' and game == 'joint' and truth == 'disjoint'")
+    values = tuple(row[["mean", "sd", "low", "high", "seeds"]])
+    assert values == pytest.approx(interval(cell["SCC"]))
+    assert row["paper"] == 0.33
+
+
+def test_a_printed_run_is_reproduced_where_one_of_ours_could_lie(crossed):
+    table = table_2(crossed)
+    table["sd"], table["seeds"] = 0.02, 4
+    room = 3.182446 * 0.02 * np.sqrt(1.25) + 0.005
+    table["mean"] = table["paper"] + room - 1e-4
+    table.loc[table["metric"] == "SCC", "mean"] += 2e-4
+    card = scorecard_2(table, "A", "as printed", "05-x")
+    assert tuple(card.columns) == SCORECARD
+    assert len(card) == 8
+    assert list(card["verdict"]) == ["reproduced", "differs"] * 4
+    assert card["item"][0] == "MA-LfL, Table 2, estimated disjoint, true disjoint, PCC"
+    assert list(card["paper"][:2]) == [0.55, 0.57]

@@ -70,16 +70,20 @@ def replay(
                 ahead = entropy[after]
                 for k in range(width):
                     change[k] = beta * (gamma * value[after, k] - q[i, k])
-            if 0 <= unit < width:
-                change[unit] += beta * gamma * ahead
-            if 0 <= s - column < width:
-                change[s - column] += beta
-            for k in range(width):
-                q[i, k] += change[k]
-            if not executed:
-                share = policy[i]
+            share = policy[i]
+            if executed:
                 for k in range(width):
+                    q[i, k] += change[k]
+            else:
+                for k in range(width):
+                    q[i, k] += change[k]
                     value[s, k] += share * change[k]
+            if 0 <= unit < width:
+                q[i, unit] += beta * gamma * ahead
+                value[s, unit] += share * beta * gamma * ahead
+            if 0 <= s - column < width:
+                q[i, s - column] += beta
+                value[s, s - column] += share * beta
 
 
 @njit(cache=True, nogil=True)
