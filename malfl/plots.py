@@ -74,10 +74,11 @@ def reward_maps(
     low = min(float(np.nanmin(m)) for m in maps.values())
     high = max(float(np.nanmax(m)) for m in maps.values())
     rows = -(-len(maps) // columns)
+    side = 4.3 if columns < 4 else 3.0  # inches; many maps are read on the same page
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(4.3 * columns + 0.8, 3.9 * rows),
+        figsize=(side * columns + 0.8, 0.9 * side * rows),
         squeeze=False,
         sharex=True,
         sharey=True,
@@ -86,7 +87,7 @@ def reward_maps(
         axes.set_visible(False)
     for axes, (title, values) in zip(grid.flat, maps.items(), strict=False):
         image = axes.imshow(values, cmap=MAP, vmin=low, vmax=high)
-        axes.set_title(title)
+        axes.set_title(title, fontsize=12 if columns < 4 else 10)
         axes.set_xlabel("cell of agent 2")
         axes.set_ylabel("cell of agent 1")
         axes.set_xticks(range(cells))
@@ -307,8 +308,9 @@ def line(
     figure, axes = plt.subplots(figsize=(6, 3.8))
     axes.plot(table[x], table[y], marker="o")
     axes.set(xscale="log", yscale="log" if log_y else "linear", xlabel=labels[0], ylabel=labels[1])
-    if len(table) <= 10:
-        axes.set_xticks(table[x], [f"{value:g}" for value in table[x]])
+    if table[x].max() < 100 * table[x].min():  # few powers of ten to be labelled
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
     if mark is not None:
         axes.axvline(mark, color="0.3", linewidth=1, linestyle="--")

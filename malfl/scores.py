@@ -134,10 +134,10 @@ def table_1(scores: pd.DataFrame) -> pd.DataFrame:
 
 def table_1_for_print(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of `table_1`, an estimator a row: mean and half-width of the interval."""
-    table = table.assign(
-        column=table["game"] + " " + table["metric"] + " " + table["agent"],
-        cell=with_half_width(table),
-    )
+    column = table["metric"] + " " + table["agent"]
+    if table["game"].nunique() > 1:
+        column = table["game"] + " " + column
+    table = table.assign(column=column, cell=with_half_width(table))
     printed = table.dropna(subset="paper_mean").drop_duplicates("column")
     spread = printed["paper_mean"].map("{:.2f}".format)
     spread += printed["paper_sd"].map(" ± {:.2f}".format)
