@@ -211,7 +211,13 @@ def execute(chapter: Path, executed: Path, parameters: dict[str, Any], inputs: s
         },
     )
     nbformat.write(notebook, running)
-    for name in provenance_of(executed).get("results", {}):
+    others = {
+        name
+        for other in CHAPTERS
+        if other != chapter
+        for name in provenance_of(NOTEBOOKS / other.name).get("results", {})
+    }
+    for name in set(provenance_of(executed).get("results", {})) - others:
         (RESULTS / name).unlink(missing_ok=True)
     for file in results:
         file.replace(RESULTS / file.name)

@@ -131,8 +131,7 @@ def learned_against_exact(panels: Mapping[str, tuple[FloatArray, FloatArray]]) -
     )
     for axes, (title, (exact, learned)) in zip(grid.flat, panels.items(), strict=True):
         axes.scatter(exact.ravel(), learned.ravel(), s=9, alpha=0.6, linewidths=0)
-        low, high = float(exact.min()), float(exact.max())
-        axes.plot([low, high], [low, high], color="0.3", linewidth=1, linestyle="--")
+        _diagonal(axes, exact)
         axes.set_title(title)
         axes.set_xlabel("exact soft Q")
     grid[0, 0].set_ylabel("learned soft Q")
@@ -280,8 +279,7 @@ def with_deviations(table: pd.DataFrame) -> Figure:
             rows["true"], rows["recovered"], 2 * rows["deviation"], fmt="o", markersize=3,
             elinewidth=0.8, alpha=0.7,
         )  # fmt: skip
-        ends = [rows["true"].min(), rows["true"].max()]
-        axes.plot(ends, ends, color="0.3", linewidth=1, linestyle="--")
+        _diagonal(axes, rows["true"])
         axes.set_title(name)
         axes.set_xlabel("true reward")
     grid[0, 0].set_ylabel("recovered reward")
@@ -363,6 +361,12 @@ def cost_curves(table: pd.DataFrame, x: str, y: str, hue: str, labels: tuple[str
 def _bars(error: FloatArray) -> FloatArray | None:
     """Lengths of error bars, or none where one seed gives no interval."""
     return error if np.isfinite(error).all() else None
+
+
+def _diagonal(axes: Axes, values: npt.ArrayLike) -> None:
+    """Where what was found equals what is so."""
+    ends = [np.min(values), np.max(values)]
+    axes.plot(ends, ends, color="0.3", linewidth=1, linestyle="--")
 
 
 def _board(axes: Axes, size: int) -> None:

@@ -191,3 +191,16 @@ def test_papermill_by_hand_refuses_what_a_chapter_does_not_declare(book):
     blocked = run("-p", "results", "book/one.ipynb")
     assert blocked.returncode != 0
     assert "results must be a folder that can be written" in blocked.stdout
+
+
+def test_a_table_that_moves_to_another_chapter_stays(book):
+    """The chapter that had it may be executed after the one that has it now."""
+    book.build()
+    write_chapter(book.folder, "one", SAVE.replace("NAME", "moved"))
+    assert book.build()[:2] == (0, {"one"})
+    assert not (book.out / "results" / "one.csv").exists()
+    write_chapter(book.folder, "one", SAVE.replace("NAME", "one") + "\nimport time; time.sleep(4)")
+    write_chapter(book.folder, "two", SAVE.replace("NAME", "moved"))
+    assert book.build()[:2] == (0, {"one", "two"})
+    assert (book.out / "results" / "moved.csv").exists()
+    assert book.build()[:2] == (0, set())
