@@ -1,6 +1,6 @@
 """Experiments: agents learn, others watch, and what they recover is scored, for many seeds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -66,7 +66,7 @@ def watch(
     games: Mapping[str, MarkovGame],
     estimators: Mapping[str, Estimator],
     *,
-    seeds: Iterable[int],
+    seeds: Sequence[int],
     settings: Mapping[str, Any],
     improvements: Sequence[int] | None = None,
     against: Mapping[str, MarkovGame] | None = None,
@@ -162,12 +162,12 @@ def recovering(
     """
     result = []
     lengths = [log.iterations - 1] if improvements is None else list(improvements)
+    for length in lengths:
+        if not 0 < length < log.iterations:
+            raise ValueError(f"improvements must lie in 1..{log.iterations - 1}, got {length}")
     for agent in range(log.game.n_agents) if agents is None else agents:
-        everything = log.observed_by((agent + 1) % log.game.n_agents)
+        seen = log.observed_by((agent + 1) % log.game.n_agents)
         for name, one in estimators.items():
-            seen = everything
-            if one.rules:
-                seen = replace(seen, dynamics=estimate_dynamics(seen))
             fit: dict[str, Any] = {"method": "descent", "seed": seed} if one.descent else {}
             policies = estimate_policies(seen, **fit)
             options = dict(one.options)
@@ -183,6 +183,8 @@ def recovering(
                 if options["method"] == "replay":
                     options["logits"] = replayed.first(length)
                 part, known = seen.first(length + 1), policies.first(length + 1)
+                if one.rules:
+                    part = replace(part, dynamics=estimate_dynamics(part))
                 found = None
                 with suppress(NothingToLearnError):
                     found = recover(part, of=agent, policies=known, unvisited="omit", **options)
@@ -198,7 +200,7 @@ def watch_semi_online(
     games: Mapping[str, MarkovGame],
     ways: Mapping[str, Mapping[str, Any]],
     *,
-    seeds: Iterable[int],
+    seeds: Sequence[int],
     settings: Mapping[str, Any],
     threads: int | None = None,
 ) -> pd.DataFrame:

@@ -89,3 +89,17 @@ def test_only_those_asked_for_are_observed(het):
     table = watch({"het": het}, ways, seeds=[0], settings=SETTINGS, agents=[1], improvements=[1, 3])
     assert list(table["agent"]) == [2, 2]
     assert list(table["improvements"]) == [1, 3]
+
+
+def test_improvements_must_have_been_seen(het):
+    ways = {"LS": Estimator({"method": "least_squares"})}
+    with pytest.raises(ValueError, match=r"improvements must lie in 1\.\.3, got 4"):
+        watch({"het": het}, ways, seeds=[0], settings=SETTINGS, improvements=[1, 4])
+
+
+def test_who_has_seen_too_little_goes_on(het):
+    few = SETTINGS | {"episodes": 3}
+    ways = {"structural": {"method": "structural"}}
+    table = watch_semi_online({"het": het}, ways, seeds=[0], settings=few)
+    assert (table.query("way == 'structural'")["PCC"] == 0).all()
+    assert table["error"].notna().all()

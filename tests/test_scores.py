@@ -123,7 +123,10 @@ def test_intervals_are_over_seeds(runs):
     cell = runs.query("game == 'hom' and agent == 2 and estimator == 'A'")["SCC"]
     assert tuple(table.loc[("hom", 2, "A")]) == pytest.approx(interval(cell))
     unknown = runs.assign(SCC=runs["SCC"].where(runs["seed"] == 3))
-    assert set(intervals(unknown, ["game"], "SCC")["seeds"]) == {4}
+    assert set(intervals(unknown, ["game"], "SCC")["seeds"]) == {1}
+    both = intervals(runs, ["estimator"], "SCC").set_index("estimator").loc["A"]
+    by_seed = runs.query("estimator == 'A'").groupby("seed")["SCC"].mean()
+    assert tuple(both) == pytest.approx(interval(by_seed))
 
 
 def test_growth_knows_the_shape_that_was_drawn():

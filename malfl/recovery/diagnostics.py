@@ -40,6 +40,7 @@ class Convergence:
 class Evidence:
     """What the data say about the size of errors and of rewards."""
 
-    error: float  # variance of what the model does not explain, beyond known errors
+    # Variance of what the model does not explain, beyond known errors; of an equation of weight 1.
+    error: float
     prior: float  # variance of the rewards
     log_likelihood: float  # of the data, reward and errors integrated out (Laplace)

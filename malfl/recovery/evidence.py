@@ -19,8 +19,9 @@ def weigh_evidence(system: ConsistencySystem) -> tuple[Fit, FloatArray, Evidence
     """Ridge regression with the ridge that makes the targets most likely (MacKay 1992).
 
     Residuals are normal with a variance of sigma^2 over the equation's weight, rewards normal with
-    variance rho^2, shapings free. With the shapings projected out and a singular value
-    decomposition made, both variances follow from a search for their ratio.
+    variance rho^2, shapings free; the likelihood is that of weighted targets. With the shapings
+    projected out and a singular value decomposition made, both variances follow from a search for
+    their ratio.
 
     Returns
     -------

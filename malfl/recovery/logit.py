@@ -134,11 +134,12 @@ def recover_from_logits(
         if found < LEAST_FOUND or prior == 0:
             # The data cannot tell this reward from none.
             reward, prior, moved, settled = np.zeros(states), 0.0, 0.0, True
+            eta = data.constants + spread * pull
             break
         moved = float(np.abs(reward - before).max() / np.abs(reward).max())
         share = error * float((weights * (1 - shares)).sum()) / (data.known.sum() - len(total))
         steady = abs(growth - 1) <= 0.01 or (growth < 1 and share <= NEGLIGIBLE)
-        settled = moved <= tolerance and steady
+        settled = bool(moved <= tolerance and steady)
         if settled:
             break
     likelihood = _log_likelihood(data, eta, reward, spread, prior, information)

@@ -27,7 +27,7 @@ Unvisited = Literal["raise", "omit"]
 LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
 
 ENOUGH_VISITS = 50  # to a state in an iteration, to judge whether a policy changed there
-NO_CHANGE = 0.01  # how likely counts of one unchanging policy must be to be taken for that
+CHANCE = 0.01  # how likely counts of one unchanging policy must be to be taken for that
 
 
 def recover(
@@ -55,7 +55,9 @@ def recover(
         Estimates to work with; `estimate_policies` with smoothing by default.
     unvisited
         What to do if a state was not visited in some iteration: ``"raise"`` an error, or
-        ``"omit"`` the equations that need it; the pairs are then in ``unvisited`` of the result.
+        ``"omit"`` it. Then equations that need its policy are left out, and where structural
+        estimator and replay need one, they take it to be uniform; the pairs are in ``unvisited``
+        of the result.
     **options
         For ``"structural"``: ``least_visits``, how often a learner must have taken an action in a
         state for its value to be taken for exact (100).
@@ -126,16 +128,16 @@ def check_improvements(seen: Observation, of: int, unvisited: Unvisited = "raise
     # was seen for its distribution to be known.
     counts = seen.own_counts(of) * (visits >= ENOUGH_VISITS)[:, :, None]
     together = counts.sum(axis=0)
-    ratio = 2 * (_log_likelihood(counts) - _log_likelihood(together))
+    ratio = 2 * (_likelihood_of_shares(counts) - _likelihood_of_shares(together))
     parameters = _parameters(counts) - _parameters(together)
-    if parameters > 0 and chi2.sf(ratio, parameters) > NO_CHANGE:
+    if parameters > 0 and chi2.sf(ratio, parameters) > CHANCE:
         raise NothingToLearnError(
             f"the policies of agent {of} do not change over the {seen.iterations} iterations as "
             "far as can be seen; there is no improvement to learn from"
         )
 
 
-def _log_likelihood(counts: FloatArray) -> float:
+def _likelihood_of_shares(counts: FloatArray) -> float:
     """Of counts (..., A_i) under the shares seen."""
     return float(xlogy(counts, counts).sum() - xlogy(totals := counts.sum(axis=-1), totals).sum())
 
@@ -193,6 +195,8 @@ def _by_replay(
     logits: AffineLogits | None = None,
 ) -> RecoveredReward:
     counts = seen.own_counts(of)[1:]
+    if not isinstance(executed, bool):
+        raise TypeError(f"executed must be True or False, got {executed!r}")
     if logits is not None:
         return replace(recover_from_logits(logits, counts, seen.alpha), beta=beta)
     if seen.trajectories is None:

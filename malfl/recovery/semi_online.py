@@ -1,5 +1,6 @@
 """Rewards recovered while agents learn, and their next improvements foretold (Section 5.3)."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ from malfl.logs import Observation
 from malfl.parallel import Job, run
 from malfl.recovery.consistency import consistency_system
 from malfl.recovery.descent import descend
+from malfl.recovery.diagnostics import NothingToLearnError
 from malfl.recovery.logit import recover_from_logits
 from malfl.recovery.recover import check_improvements
 from malfl.recovery.replay import replayed_logits
@@ -105,8 +107,11 @@ def foretelling(
             touched |= system.touched
             rewards.append(np.where(touched, reward, np.nan))
         else:
-            found = recover_from_logits(logits.first(h), counts[1 : h + 1], seen.alpha)
-            rewards.append(found.values)
+            reward = np.full(seen.dynamics.n_states, np.nan)
+            with suppress(NothingToLearnError):
+                found = recover_from_logits(logits.first(h), counts[1 : h + 1], seen.alpha)
+                reward = found.values
+            rewards.append(reward)
         yield 0
     predicted = [
         logits.policies(np.nan_to_num(reward))[h] for h, reward in enumerate(rewards, start=1)

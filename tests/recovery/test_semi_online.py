@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import random_game
 
-from malfl import MarkovGame, estimate_policies, learn, recover
+from malfl import MarkovGame, estimate_policies, gridworlds, learn, recover
 from malfl.recovery.semi_online import foretell, foretelling, prediction_error
 from malfl.soft import improve, marginal_soft_q
 
@@ -223,3 +223,11 @@ def test_observations_of_too_little_are_named(seen, hom_log):
         foretell(same, of=1, method="structural")
     with pytest.raises(TypeError, match="seen must be of type Observation"):
         foretell(hom_log, of=1)
+
+
+def test_what_tells_nothing_yet_is_not_known():
+    """Too little for the structural estimator, but no reason to stop."""
+    log = learn(gridworlds.ma_lfl("hom"), iterations=4, episodes=3, steps=100, seed=0)
+    told = foretell(log.observed_by(1), of=0, method="structural")
+    assert np.isnan(told.rewards).all()
+    assert np.isfinite(told.policies).all()
