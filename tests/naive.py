@@ -387,20 +387,6 @@ def released_residuals(cells, actions, gamma, agent, policies, y, reward, shapin
     return residuals
 
 
-def expected_soft_td(game, policy, agent, alpha, beta, reward, states, actions):
-    """Algorithm 1's evaluation of one agent, the next action replaced by its expectation."""
-    joints = joint_actions(game.actions)
-    q = np.zeros((game.n_states, game.actions[agent]))
-    for visited, taken in zip(states, actions, strict=True):
-        for t, a in enumerate(taken):
-            s, s_next, own = visited[t], visited[t + 1], joints[a][agent]
-            ahead = sum(
-                p * (q[s_next, x] - alpha * math.log(p)) for x, p in enumerate(policy[s_next])
-            )
-            q[s, own] = q[s, own] + beta * (reward[s] + game.gamma * ahead - q[s, own])
-    return q
-
-
 def shares_of_moves(n_states, n_joint, episodes):
     """Shares of s' after (s, a), (S, A, S), uniform where nothing was seen.
 

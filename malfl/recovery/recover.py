@@ -91,7 +91,8 @@ def recover(
         raise ValueError(f"of must be another agent than the observer, both are {of}")
     checks.choice(method, "method", tuple(METHODS))
     by = METHODS[method]
-    known = [name for name in signature(by).parameters if name not in GIVEN]
+    kept = GIVEN if method == "adam" else (*GIVEN, "steps", "rate")
+    known = [name for name in signature(by).parameters if name not in kept]
     if strange := [name for name in options if name not in known]:
         raise TypeError(
             f"method {method!r} takes {', '.join(known) or 'no options'}; got {', '.join(strange)}"

@@ -270,3 +270,13 @@ def test_a_log_of_one_iteration_shows_nothing(hom):
     seen = malfl.learn(hom, iterations=1, episodes=100, steps=100, seed=0).observed_by(1)
     with pytest.raises(ValueError, match="at least one improvement"):
         malfl.recover(seen, of=0)
+
+
+def test_options_of_other_methods_are_refused(hom_log):
+    seen = hom_log.observed_by(1)
+    for method in ("least_squares", "evidence"):
+        takes = f"method '{method}' takes equations, reward_class, weighting; got rate"
+        with pytest.raises(TypeError, match=takes):
+            malfl.recover(seen, of=0, method=method, rate=0.1)
+    with pytest.raises(TypeError, match="executed must be True or False, got 'no'"):
+        malfl.recover(seen, of=0, method="replay", executed="no")

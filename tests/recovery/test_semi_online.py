@@ -74,8 +74,8 @@ def test_predictions_come_from_the_newest_steps_played_again(seen):
     )  # fmt: skip
     for h in (1, 2, 3):
         part = seen.trajectories[h]
-        q = naive.expected_soft_td(
-            game, own[h], 1, ALPHA, BETA, found.rewards[h - 1], part.states, part.actions
+        q, _ = naive.replay_errors(
+            game, own[h], 1, ALPHA, BETA, found.rewards[h - 1], part.states, part.actions, False
         )
         np.testing.assert_allclose(found.policies[h - 1], naive.improve(q, ALPHA), atol=1e-10)
 
