@@ -167,10 +167,14 @@ def recovering(
             raise ValueError(f"improvements must lie in 1..{log.iterations - 1}, got {length}")
     for agent in range(log.game.n_agents) if agents is None else agents:
         seen = log.observed_by((agent + 1) % log.game.n_agents)
+        fitted = {
+            descent: estimate_policies(seen, "descent", seed=seed)
+            if descent
+            else estimate_policies(seen)
+            for descent in {one.descent for one in estimators.values()}
+        }
         for name, one in estimators.items():
-            fit: dict[str, Any] = {"method": "descent", "seed": seed} if one.descent else {}
-            policies = estimate_policies(seen, **fit)
-            options = dict(one.options)
+            policies, options = fitted[one.descent], dict(one.options)
             if options["method"] == "replay":
                 # Made once; every length takes its part of it.
                 replayed = yield from replayed_logits(

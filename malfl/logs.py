@@ -68,6 +68,13 @@ class Observation:
             trajectories=self.trajectories and self.trajectories[:n],
         )
 
+    def check_observed(self, agent: int, name: str = "of") -> int:
+        """Return ``agent``; raise unless it is one of the others."""
+        agent = self.dynamics.check_agent(agent, name)
+        if agent == self.observer:
+            raise ValueError(f"{name} must be another agent than the observer, both are {agent}")
+        return agent
+
     def own_counts(self, agent: int) -> FloatArray:
         """How often ``agent`` took each of its own actions, shape (n, S, A_i)."""
         own = self.dynamics.own_actions[self.dynamics.check_agent(agent)]

@@ -28,6 +28,12 @@ def entropy(policy: FloatArray) -> FloatArray:
     return np.asarray(entr(policy).sum(axis=-1))
 
 
+def entropy_bonus(policy: FloatArray, alpha: float) -> FloatArray:
+    """-alpha ln pi, of the same shape; 0 where an action is never taken."""
+    logs = np.log(policy, where=policy > 0, out=np.zeros_like(policy))
+    return np.asarray(-alpha * logs)
+
+
 def improve(q: npt.ArrayLike, alpha: float) -> FloatArray:
     """Soft policy improvement (MA-LfL, Eq. 4 and 6): softmax of ``q / alpha``.
 

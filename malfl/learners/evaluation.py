@@ -6,6 +6,7 @@ from malfl.checks import IntArray
 from malfl.games import MarkovGame, Policies
 from malfl.kernels.temporal_difference import soft_td
 from malfl.play import Block, Player
+from malfl.soft import entropy_bonus
 
 
 class TemporalDifferences:
@@ -34,11 +35,7 @@ class TemporalDifferences:
         self._game, self._beta, self._executed = game, beta, executed
         self._counts = np.zeros((game.n_states, 1 << player.bits), dtype=np.int64)
         self._pairs = player.own_pairs
-        # An action of probability zero is never drawn, so its bonus is never used.
-        self._bonus = [
-            -alpha * np.log(policy, where=policy > 0, out=np.zeros_like(policy))
-            for policy in policies
-        ]
+        self._bonus = [entropy_bonus(policy, alpha) for policy in policies]
         self._values = tuple(bonus.ravel().copy() for bonus in self._bonus)
         self._by_code = any(reward.ndim > 1 for reward in game.rewards)
         self._gains = tuple(

@@ -86,9 +86,7 @@ def recover(
         If the method does not take an option.
     """
     checks.instance(seen, Observation, "seen", "see LearningLog.observed_by")
-    of = seen.dynamics.check_agent(of, "of")
-    if of == seen.observer:
-        raise ValueError(f"of must be another agent than the observer, both are {of}")
+    of = seen.check_observed(of)
     checks.choice(method, "method", tuple(METHODS))
     by = METHODS[method]
     kept = GIVEN if method == "adam" else (*GIVEN, "steps", "rate")

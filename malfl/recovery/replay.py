@@ -19,6 +19,7 @@ from malfl.parallel import Job
 from malfl.recovery.diagnostics import NothingToLearnError
 from malfl.recovery.logit import AffineLogits, recover_from_logits
 from malfl.sampling import Trajectories
+from malfl.soft import entropy_bonus
 
 BLOCK_BYTES = 2**20  # of the rows that a pass updates; they should stay in the cache
 ROUGHLY = 0.01  # how well a reward must be known to tell variances by it
@@ -77,8 +78,7 @@ def replayed_logits(
     )
     for h, played in enumerate(trajectories):
         policy = np.where(np.isnan(own_policies[h]), 1 / own, own_policies[h])
-        # An action of probability zero is never taken, so its bonus is never used.
-        bonus = -alpha * np.log(policy, where=policy > 0, out=np.zeros_like(policy))
+        bonus = entropy_bonus(policy, alpha)
         given = state_of, pair_of, policy.ravel(), bonus.ravel()
         entropy = (policy * bonus).sum(axis=1)
         q = np.empty((states * own, columns))

@@ -81,9 +81,7 @@ def foretelling(
 ) -> Job[Foretold]:
     """The work that `foretell` is."""
     checks.choice(method, "method", METHODS)
-    of = seen.dynamics.check_agent(of, "of")
-    if of == seen.observer:
-        raise ValueError(f"of must be another agent than the observer, both are {of}")
+    of = seen.check_observed(of)
     check_improvements(seen, of, "omit")
     estimates = estimate_policies(seen).policies
     counts = seen.own_counts(of)
