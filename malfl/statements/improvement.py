@@ -1,0 +1,182 @@
+"""Soft values and soft improvements: MA-LfL, Sections 3 and 4."""
+
+import numpy as np
+
+from malfl.bounds import Bound
+from malfl.checks import FloatArray
+from malfl.prediction import Prediction
+from malfl.soft import (
+    entropy,
+    improve_all,
+    joint_probabilities,
+    marginal_soft_q,
+    soft_q,
+    soft_return,
+    state_transitions,
+)
+
+ROUNDING = 1e-10  # that an equation may be off by, relative to what it is about
+
+
+def equation(off: FloatArray | float, size: float) -> Bound:
+    """The largest entry of what is left of an equation, against rounding."""
+    return Bound(float(np.abs(off).max()), ROUNDING * size)
+
+
+def definition_3_2(p: Prediction) -> Bound:
+    """The joint policy is a policy, with the agents' own as its marginals."""
+    joint = joint_probabilities(p.game, p.policies)
+    off = [
+        joint[:, p.game.own_actions[i] == a].sum(axis=1) - policy[:, a]
+        for i, policy in enumerate(p.policies)
+        for a in range(policy.shape[1])
+    ]
+    return equation(np.array([*off, joint.sum(axis=1) - 1]), 1.0)
+
+
+def equation_1(p: Prediction) -> Bound:
+    """J_soft is the sum over time of discounted rewards and entropies."""
+    sums = _summed(p)
+    found = soft_return(p.game, p.policies, p.agent, p.alpha)
+    return equation(found - float(p.game.start @ sums), _size(sums))
+
+
+def equation_2(p: Prediction) -> Bound:
+    """Soft Q is the reward now plus the discounted sum from the next step on."""
+    sums = _summed(p)
+    ahead = (p.game.transitions @ sums).reshape(p.game.n_states, -1)
+    expected = p.game.joint_reward(p.agent) + p.game.gamma * ahead
+    return equation(soft_q(p.game, p.policies, p.agent, p.alpha) - expected, _size(sums))
+
+
+def remark_3_8(p: Prediction) -> Bound:
+    """Soft Q of every agent satisfies the Bellman equation (Eq. 3)."""
+    offs, size = [], 1.0
+    joint = joint_probabilities(p.game, p.policies)
+    for i, own in enumerate(p.policies):
+        q = soft_q(p.game, p.policies, i, p.alpha)
+        value = (joint * q).sum(axis=1) + p.alpha * entropy(own)
+        ahead = (p.game.transitions @ value).reshape(q.shape)
+        offs.append(np.abs(q - p.game.joint_reward(i) - p.game.gamma * ahead).max())
+        size = max(size, _size(q))
+    return equation(np.array(offs), size)
+
+
+def definition_4_3(p: Prediction) -> Bound:
+    """With the sum over a^-i, the objective in the agent's process is that in the game."""
+    there = soft_return(p.process, (p.policy,), 0, p.alpha)
+    here = soft_return(p.game, p.policies, p.agent, p.alpha)
+    return equation(there - here, _size(_summed(p)))
+
+
+def definition_4_3_as_printed(p: Prediction) -> Bound | None:
+    """Without the sum, P(s'|s, a) = P(s'|s, a^-i, a) pi^-i(a^-i) should add up to 1 over s'."""
+    if p.game.n_agents == 1:
+        return None
+    others = joint_probabilities(p.game, p.policies, leave_out=p.agent)
+    return equation(others - 1, 1.0)
+
+
+def lemma_4_6(p: Prediction) -> Bound:
+    """Soft Q of the agent's process is the expectation of its soft Q in the game."""
+    return equation(marginal_soft_q(p.game, p.policies, p.agent, p.alpha) - p.q, _size(p.q))
+
+
+def theorem_4_1(p: Prediction) -> Bound | None:
+    """A single agent's soft improvement lowers no soft Q value."""
+    return theorem_4_7(p) if p.game.n_agents == 1 else None
+
+
+def theorem_4_7(p: Prediction) -> Bound:
+    """Nor does that of one agent among others who keep to their policies."""
+    return _improves(p, soft_q(p.process, (np.exp(p.logs),), 0, p.alpha))
+
+
+def theorem_4_7_simultaneous(p: Prediction) -> Bound | None:
+    """What its proof needs of Assumption 4.5: nor does an improvement of everyone."""
+    if p.game.n_agents == 1:
+        return None
+    _, after = improve_all(p.game, p.policies, p.alpha)
+    return _improves(p, marginal_soft_q(p.game, after, p.agent, p.alpha))
+
+
+def remark_4_8(p: Prediction) -> Bound:
+    """With the entropy, no policy has a greater E[Q] + alpha H than pi_new: least room in a state.
+
+    Compared with the policy before, the greedy one, the uniform one, and pi_new shifted by a tenth
+    towards each action.
+    """
+    return _greedy(p, p.alpha)
+
+
+def remark_4_8_as_printed(p: Prediction) -> Bound:
+    """Without the entropy, the same."""
+    return _greedy(p, 0.0)
+
+
+def worse_off(p: Prediction) -> tuple[bool, bool, bool]:
+    """Who loses by a simultaneous improvement.
+
+    Returns
+    -------
+    (bool, bool, bool)
+        Whether some soft Q value of the agent drops, its value in every state, and every agent's
+        value in every state.
+    """
+    q, after = improve_all(p.game, p.policies, p.alpha)
+    now, _ = improve_all(p.game, after, p.alpha)
+    drops = []
+    for i, (before, later) in enumerate(zip(q, now, strict=True)):
+        room = ROUNDING * (_size(before) + p.alpha)
+        old, new = (_value(x[i], y[i], p.alpha) for x, y in ((q, p.policies), (now, after)))
+        drops.append(((later < before - room).any(), (new < old - room).all()))
+    some, everywhere = drops[p.agent]
+    return bool(some), bool(everywhere), all(bool(one) for _, one in drops)
+
+
+def _value(q: FloatArray, policy: FloatArray, alpha: float) -> FloatArray:
+    return np.asarray((policy * q).sum(axis=1) + alpha * entropy(policy))
+
+
+def _improves(p: Prediction, now: FloatArray) -> Bound:
+    """Soft Q before and now, above the least it could be, where the agent gains least."""
+    least = float(p.game.joint_reward(p.agent).min()) / (1 - p.game.gamma)
+    worst = np.unravel_index(np.argmax(p.q - now), now.shape)
+    size = _size(p.q) + _size(now)
+    return Bound(float(p.q[worst] - least), float(now[worst] - least), size)
+
+
+def _greedy(p: Prediction, weight: float) -> Bound:
+    q, own = p.q, p.policy.shape[1]
+    new = np.exp(p.logs)
+    others = [p.policy, np.eye(own)[q.argmax(axis=1)], np.full_like(q, 1 / own)]
+    others += [0.9 * new + 0.1 * np.eye(own)[a] for a in range(own)]
+
+    def worth(policy: FloatArray) -> FloatArray:
+        # Above the least Q of the state, so that neither side is negative.
+        height = q - q.min(axis=1, keepdims=True)
+        return np.asarray((policy * height).sum(axis=1) + weight * entropy(policy))
+
+    best = np.max([worth(policy) for policy in others], axis=0)
+    reached = worth(new)
+    worst = int(np.argmax(best - reached))
+    return Bound(float(best[worst]), float(reached[worst]), _size(q))
+
+
+def _summed(p: Prediction) -> FloatArray:
+    """Discounted sums of rewards and entropies from each state, added up step by step.
+
+    The first 2^k terms are known; so are the powers of the chain that give the next 2^k.
+    """
+    joint = joint_probabilities(p.game, p.policies)
+    gains = (joint * p.game.joint_reward(p.agent)).sum(axis=1) + p.alpha * entropy(p.policy)
+    power = p.game.gamma * state_transitions(p.game, joint).toarray()
+    sums = gains
+    while np.abs(power).max() > 1e-18:
+        sums = sums + power @ sums
+        power = power @ power
+    return np.asarray(sums)
+
+
+def _size(values: FloatArray) -> float:
+    return float(np.abs(values).max()) + 1.0

@@ -1,0 +1,234 @@
+"""Shapings, and rewards read off improvements: MA-LfL, Sections 4.4 and 5; LfL, Section 4."""
+
+import numpy as np
+from scipy.linalg import lstsq
+from scipy.special import logsumexp, xlogy
+
+from malfl.bounds import Bound
+from malfl.checks import FloatArray
+from malfl.games import MarkovGame, Policies
+from malfl.identifiability import open_directions
+from malfl.prediction import Prediction
+from malfl.soft import (
+    entropy,
+    expectation_over_opponents,
+    improve_all,
+    marginal_soft_q,
+    soft_optimum,
+    soft_q,
+)
+from malfl.statements.improvement import equation, theorem_4_7_simultaneous
+
+
+def lemma_4_9(p: Prediction) -> Bound:
+    """A shaping of the reward does not change the improvement (also LfL, Theorem 1)."""
+    return _same_improvement(p, p.game.gamma)
+
+
+def section_5_2_shaping(p: Prediction) -> Bound:
+    """The same for sh = g(s) - E[g(s')], as Section 5.2 prints it, without gamma."""
+    return _same_improvement(p, 1.0)
+
+
+def lfl_lemma_1_forward(p: Prediction) -> Bound:
+    """(A) implies (B): a reward shaped by g has soft Q values shifted by g."""
+    g = _state_function(p)
+    shaped = soft_q(_rewarded(p, _shaped(p, g)), (p.policy,), 0, p.alpha)
+    return equation(shaped - p.q - g[:, None], _size(shaped, g))
+
+
+def lfl_lemma_1_backward(p: Prediction) -> Bound:
+    """(B) implies (A): the reward whose soft Q is shifted by g is the one shaped by g."""
+    g = _state_function(p)
+    q = p.q + g[:, None]
+    value = (p.policy * q).sum(axis=1) + p.alpha * entropy(p.policy)
+    reward = q - p.game.gamma * p.ahead(value)  # by the Bellman equation
+    return equation(reward - _shaped(p, g), _size(q, g))
+
+
+def lfl_theorem_1(p: Prediction) -> Bound:
+    """Both rewards have the same optimal policy: one's is a fixed point of the other's."""
+    return _same_optimum(p, _shaped(p, _state_function(p)))
+
+
+def theorem_5_1(p: Prediction) -> Bound:
+    """Eq. 7: the right-hand side is the expected reward, shaped by g = -alpha ln Z.
+
+    With one agent this is LfL's Theorem 2, cited as MA-LfL's Theorem 4.2.
+    """
+    off = _target(p) - _shaped(p, _minus_log_z(p))
+    return equation(off, _size(_target(p), _minus_log_z(p)))
+
+
+def equation_8(p: Prediction) -> Bound:
+    """Eq. 8 taken by itself: the right-hand side is R~, no shaping in between."""
+    return equation(_target(p) - p.process.rewards[0], _size(_target(p)))
+
+
+def lfl_theorem_2_optimum(p: Prediction) -> Bound:
+    """The recovered reward has the same optimal policy as the true one."""
+    return _same_optimum(p, _target(p))
+
+
+def remark_5_2(p: Prediction) -> Bound | None:
+    """Theorem 5.1 where a simultaneous improvement made something worse for the agent."""
+    moved = theorem_4_7_simultaneous(p)
+    return None if moved is None or moved.holds else theorem_5_1(p)
+
+
+def equation_5_as_printed(p: Prediction) -> Bound:
+    """Theorem 5.1 for a learner that evaluates its policy with next actions from pi_new.
+
+    What is left over by the best shaping.
+    """
+    q = new_action_q(p.game, p.policies, p.agent, p.alpha)
+    logs = q / p.alpha - logsumexp(q / p.alpha, axis=1, keepdims=True)
+    return _up_to_shaping(p, _target(p, logs))
+
+
+def equation_11_after(p: Prediction) -> Bound | None:
+    """Eq. 11 with the opponents' policies after the improvement, not before."""
+    if p.game.n_agents == 1:
+        return None
+    _, after = improve_all(p.game, p.policies, p.alpha)
+    divergence = _divergence(p, p.logs)
+    expect = expectation_over_opponents(p.game, after, p.agent)
+    ahead = (expect @ (p.game.transitions @ divergence)).reshape(p.policy.shape)
+    return _up_to_shaping(p, p.alpha * p.logs + p.alpha * p.game.gamma * ahead)
+
+
+def equation_12(p: Prediction) -> Bound | None:
+    """Eq. 12 at its word: the true reward makes the loss 0 for each (s, a, s'), g being free.
+
+    Not only on average over a^-i and s', as Theorem 5.1 has it.
+    """
+    if p.game.n_agents == 1:
+        return None
+    target = _target(p)[:, p.game.own_actions[p.agent]]
+    left_over = target - p.game.joint_reward(p.agent)
+    rows, later = p.game.transitions.nonzero()  # an equation for each possible next state
+    each = np.eye(p.game.n_states)
+    shaping = each[rows // p.game.n_joint_actions] - p.game.gamma * each[later]
+    return _left_over(left_over.ravel()[rows], shaping)
+
+
+def lfl_section_4_3(p: Prediction) -> Bound | None:
+    """A reward of the state is known up to a constant where every action leads to one state.
+
+    Directions that stay open, against 1, the constant.
+    """
+    if p.game.n_agents > 1 or not p.game.is_deterministic:
+        return None
+    directions = open_directions(p.game, [p.policy[None]], 0, "state").shape[1]
+    return Bound(float(directions), 1.0)
+
+
+def equation_10_as_printed(p: Prediction) -> Bound:
+    """That what was played maximises -sum(ln p) + lambda H.
+
+    Compared with a policy that all but gives up the action most played, lambda = .3.
+    """
+    played = p.policy[0]
+    other = np.where(np.arange(len(played)) == played.argmax(), 1e-6, 1.0)
+    other /= other.sum()
+
+    def printed(policy: FloatArray) -> float:
+        return float(-xlogy(played, policy).sum() + 0.3 * entropy(policy))
+
+    return Bound(printed(other), printed(played))
+
+
+def equation_10(p: Prediction) -> Bound:
+    """With the signs put right and lambda = 0, it does."""
+    played = p.policy[0]
+    even = np.full_like(played, 1 / len(played))
+    others = [0.9 * played + 0.1 * even, even]
+    # Likelihoods, not their logarithms, so that both sides are positive.
+    best = max(float(np.exp(xlogy(played, policy).sum())) for policy in others)
+    return Bound(best, float(np.exp(xlogy(played, played).sum())))
+
+
+def new_action_q(game: MarkovGame, policies: Policies, agent: int, alpha: float) -> FloatArray:
+    """Eq. 5 at its word: values of pi, but next own actions come from pi_new, shape (S, A_i).
+
+    pi_new is the improvement by the true soft Q; entropies are those of pi, as printed.
+    """
+    p = Prediction(game, policies, agent, alpha, game.rewards[agent])
+    new = np.exp(p.logs)
+    reward = np.asarray(p.process.rewards[0])
+    value = p.discounted(new, (new * reward).sum(axis=1) + alpha * entropy(p.policy))
+    return reward + game.gamma * p.ahead(value)
+
+
+def _same_improvement(p: Prediction, factor: float) -> Bound:
+    """Ln pi_new for the reward and for it plus g(s) - factor E[g(s')]."""
+    g = _state_function(p)
+    ahead = (p.game.transitions @ g).reshape(p.game.n_states, -1)
+    rewards = [p.game.joint_reward(i) for i in range(p.game.n_agents)]
+    rewards[p.agent] = rewards[p.agent] + g[:, None] - factor * ahead
+    shaped = MarkovGame(
+        actions=p.game.actions, transitions=p.game.transitions, rewards=rewards,
+        start=p.game.start, gamma=p.game.gamma,
+    )  # fmt: skip
+    q = marginal_soft_q(shaped, p.policies, p.agent, p.alpha) / p.alpha
+    logs = q - logsumexp(q, axis=1, keepdims=True)
+    return equation(logs - p.logs, _size(q))
+
+
+def _same_optimum(p: Prediction, other: FloatArray) -> Bound:
+    """Whether the optimal soft policy of the agent's process is that for another reward too."""
+    best = soft_optimum(p.process, p.alpha).policy
+    q = soft_q(_rewarded(p, other), (best,), 0, p.alpha) / p.alpha
+    improved = np.exp(q - logsumexp(q, axis=1, keepdims=True))
+    # The optimum itself is found to within 1e-10 of the values.
+    return equation(improved - best, 10 * _size(q))
+
+
+def _up_to_shaping(p: Prediction, target: FloatArray) -> Bound:
+    """Whether a target for the expected reward is right but for a shaping."""
+    return _left_over((target - p.process.rewards[0]).ravel(), p.shaping_matrix.toarray())
+
+
+def _left_over(values: FloatArray, shaping: FloatArray) -> Bound:
+    """Whether some g has values = shaping g, by least squares."""
+    g, *_ = lstsq(shaping, values)
+    return equation(values - shaping @ g, _size(values, g))
+
+
+def _target(p: Prediction, logs: FloatArray | None = None) -> FloatArray:
+    """The right-hand side of Eq. 7, shape (S, A_i)."""
+    logs = p.logs if logs is None else logs
+    ahead = p.ahead(_divergence(p, logs))
+    return np.asarray(p.alpha * logs + p.alpha * p.game.gamma * ahead)
+
+
+def _divergence(p: Prediction, logs: FloatArray) -> FloatArray:
+    """KL(pi || pi_new), shape (S,)."""
+    return np.asarray((xlogy(p.policy, p.policy) - p.policy * logs).sum(axis=1))
+
+
+def _minus_log_z(p: Prediction) -> FloatArray:
+    return np.asarray(-p.alpha * logsumexp(p.q / p.alpha, axis=1))
+
+
+def _shaped(p: Prediction, g: FloatArray) -> FloatArray:
+    """R~ + g(s) - gamma E[g(s')], shape (S, A_i)."""
+    return np.asarray(p.process.rewards[0] + g[:, None] - p.game.gamma * p.ahead(g))
+
+
+def _state_function(p: Prediction) -> FloatArray:
+    """Some function of the state that has nothing to do with the reward."""
+    return np.asarray(p.q_error.mean(axis=1) + p.alpha)
+
+
+def _rewarded(p: Prediction, reward: FloatArray) -> MarkovGame:
+    """The agent's process with another reward."""
+    process = p.process
+    return MarkovGame(
+        actions=process.actions, transitions=process.transitions, rewards=[reward],
+        start=process.start, gamma=process.gamma,
+    )  # fmt: skip
+
+
+def _size(*values: FloatArray) -> float:
+    return 1.0 + sum(float(np.abs(v).max()) for v in values)

@@ -1,0 +1,49 @@
+"""Many games, many statements: how often each holds, and how nearly it fails."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import pandas as pd
+
+from malfl.bounds import Bound
+from malfl.prediction import Prediction
+
+Check = Callable[[Prediction], Bound | None]
+
+SUMMARY = ("statement", "instances", "violations", "min_ratio", "median_ratio", "max_ratio")
+
+
+def put_to_the_test(
+    statements: Mapping[str, Check], predictions: Iterable[Prediction]
+) -> pd.DataFrame:
+    """Both sides of every statement in every game.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``statement``, ``game`` (its number), ``left``, ``right``, ``ratio``, ``holds``.
+        Games that a statement does not apply to are left out, and so are those in which both of
+        its sides are no more than rounding: these could not show that it is false.
+    """
+    rows = []
+    for game, prediction in enumerate(predictions):
+        for statement, check in statements.items():
+            bound = check(prediction)
+            if bound is not None and bound.ratio == bound.ratio:  # not NaN
+                rows.append((statement, game, bound.left, bound.right, bound.ratio, bound.holds))
+    return pd.DataFrame(rows, columns=["statement", "game", "left", "right", "ratio", "holds"])
+
+
+def summary(trials: pd.DataFrame) -> pd.DataFrame:
+    """Games, violations and ratios of left to right for each statement, columns `SUMMARY`."""
+    rows = [
+        (
+            statement,
+            len(group),
+            int((~group["holds"]).sum()),
+            group["ratio"].min(),
+            group["ratio"].median(),
+            group["ratio"].max(),
+        )
+        for statement, group in trials.groupby("statement", sort=False)
+    ]
+    return pd.DataFrame(rows, columns=SUMMARY)
