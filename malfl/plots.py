@@ -315,6 +315,61 @@ def line(
     return figure
 
 
+def tightness(trials: pd.DataFrame, columns: int = 3) -> Figure:
+    """How near each statement comes to failing: shares of games by left side over right side.
+
+    What lies beyond 1 violates the statement; beyond 1.5 it is put into the last bar.
+
+    Parameters
+    ----------
+    trials
+        Columns ``statement`` (a panel each) and ``ratio``.
+    """
+    names = trials["statement"].unique()
+    rows = -(-len(names) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(3.4 * columns, 2.1 * rows + 0.4), squeeze=False, sharex=True
+    )
+    edges = np.linspace(0, 1.5, 31)
+    for axes in grid.flat[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(grid.flat, names, strict=False):
+        ratio = trials.loc[trials["statement"] == name, "ratio"].clip(0, edges[-1])
+        ratio = ratio.mask(np.isclose(ratio, 1, rtol=1e-7), 1 - 1e-9)  # attained, not violated
+        shares, _ = np.histogram(ratio, edges, weights=np.full(len(ratio), 1 / len(ratio)))
+        colours = [AGENT_COLOURS[3 if edge >= 1 else 0] for edge in edges[:-1].round(9)]
+        axes.bar(edges[:-1], shares, width=edges[1], align="edge", color=colours)
+        axes.set_title(name, fontsize=10)
+        axes.axvline(1, color="0.3", linewidth=1, linestyle="--")
+    figure.supxlabel("left side / right side")
+    figure.supylabel("share of games")
+    return figure
+
+
+def both_sides(
+    table: pd.DataFrame, x: str, sides: Sequence[str], labels: tuple[str, str], log: bool = False
+) -> Figure:
+    """What a statement compares, as lines over ``x``.
+
+    Parameters
+    ----------
+    sides
+        Columns, the first of which is the left side.
+    labels
+        Of the two axes.
+    """
+    figure, axes = plt.subplots(figsize=(6.4, 4))
+    for k, side in enumerate(sides):
+        axes.plot(
+            table[x], table[side], label=side, color=AGENT_COLOURS[k],
+            linestyle=("-", "--", ":", "-.")[k], linewidth=2.5 if k == 0 else 1.8,
+        )  # fmt: skip
+    scale = "log" if log else "linear"
+    axes.set(xscale=scale, yscale=scale, xlabel=labels[0], ylabel=labels[1])
+    axes.legend()
+    return figure
+
+
 def speed_bars(times: pd.DataFrame, ours: Sequence[str]) -> Figure:
     """Nanoseconds a joint step on a log axis, the fastest on top, ours in another colour.
 

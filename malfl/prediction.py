@@ -17,7 +17,9 @@ from malfl.checks import FloatArray
 from malfl.games import MarkovGame, Policies
 from malfl.soft import (
     expectation_over_opponents,
+    improve_all,
     induced_mdp,
+    soft_optimum,
     soft_q,
     state_transitions,
 )
@@ -123,9 +125,24 @@ class Prediction:
         return self.error + self.game.gamma * self.ahead(value)
 
     @cached_property
+    def everyone_after(self) -> Policies:
+        """The joint policy once all agents have improved at the same time (Assumption 4.5)."""
+        return improve_all(self.game, self.policies, self.alpha)[1]
+
+    @cached_property
+    def joint_q(self) -> FloatArray:
+        """Soft Q of the agent over joint actions, shape (S, A)."""
+        return soft_q(self.game, self.policies, self.agent, self.alpha)
+
+    @cached_property
     def q(self) -> FloatArray:
         """Soft Q of the agent's own actions, averaged over the others', shape (S, A_i)."""
         return soft_q(self.process, (self.policy,), 0, self.alpha)
+
+    @cached_property
+    def optimum(self) -> FloatArray:
+        """The agent's optimal soft policy while the others stay, shape (S, A_i)."""
+        return soft_optimum(self.process, self.alpha).policy
 
     @cached_property
     def logs(self) -> FloatArray:

@@ -263,9 +263,9 @@ def _soft_values(
     """V of some agents, shape (agents, S), from one linear system."""
     chain, gains = _chain(game, policies, agents, alpha)
     states = game.n_states
-    matrix = csr_array(eye_array(states, format="csr") - game.gamma * chain)
     if states <= DENSE_STATES:
-        return np.asarray(solve(matrix.toarray(), gains.T).T)
+        return np.asarray(solve(np.eye(states) - game.gamma * chain.toarray(), gains.T).T)
+    matrix = csr_array(eye_array(states, format="csr") - game.gamma * chain)
     return np.array([_iterate(matrix, chain, gain, game.gamma) for gain in gains])
 
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
+from scipy.optimize import linprog
 
 
 def plain(game):
@@ -402,3 +403,122 @@ def shares_of_moves(n_states, n_joint, episodes):
             for rows in moves
         ]
     )
+
+
+def faced(game, policies, agent):
+    """The process that an agent faces: odds[s, a, t] of next states t after own actions a."""
+    next_states, _ = plain(game)
+    odds = np.zeros((game.n_states, game.actions[agent], game.n_states))
+    for s in range(game.n_states):
+        for a, joint in enumerate(joint_actions(game.actions)):
+            for p, t in next_states[s][a]:
+                odds[s, joint[agent], t] += probability(policies, s, joint, agent) * p
+    return odds
+
+
+def predict(game, policies, agent, alpha, guess):
+    """The improvement by the true reward and by a guess[s][a] over joint actions (Section 6).
+
+    With the shaping of the papers' proofs, g = alpha (ln Z-hat - ln Z), Z the sums of the
+    improvements' weights.
+    """
+    states, own = range(game.n_states), range(game.actions[agent])
+    odds, policy, gamma = faced(game, policies, agent), policies[agent], game.gamma
+    reward = over_opponents(game, policies, agent, plain(game)[1][agent])
+    guessed = over_opponents(game, policies, agent, guess)
+
+    def ahead(value, s, a):
+        return sum(odds[s, a, t] * value[t] for t in states)
+
+    def improvement(paid):
+        value = [0.0 for _ in states]
+        for _ in range(int(40 / (1 - gamma))):
+            q = [[paid[s, a] + gamma * ahead(value, s, a) for a in own] for s in states]
+            value = [
+                sum(policy[s][a] * q[s][a] for a in own) + alpha * entropy(policy[s])
+                for s in states
+            ]
+        top = [max(q[s]) for s in states]
+        sums = [
+            top[s] / alpha + math.log(sum(math.exp((q[s][a] - top[s]) / alpha) for a in own))
+            for s in states
+        ]
+        logs = [[q[s][a] / alpha - sums[s] for a in own] for s in states]
+        return np.array(q), np.array(logs), np.array(sums)
+
+    (q, logs, sums), (q_hat, logs_hat, sums_hat) = improvement(reward), improvement(guessed)
+    new, change, g = np.exp(logs), logs_hat - logs, alpha * (sums_hat - sums)
+    shaping = [[g[s] - gamma * ahead(g, s, a) for a in own] for s in states]
+    return SimpleNamespace(
+        alpha=alpha, gamma=gamma, odds=odds, policy=np.array(policy), reward=reward,
+        error=guessed - reward, q=q, q_hat=q_hat, logs=logs, logs_hat=logs_hat, new=new,
+        change=change, divergence=np.array([-sum(new[s] * change[s]) for s in states]), g=g,
+        shaped_error=guessed - reward - shaping,
+    )  # fmt: skip
+
+
+def least_error(odds, gamma, error):
+    """E* as the most that a bet of 1 on errors can win when shapings neither win nor lose."""
+    states, own, _ = odds.shape
+    shapings = np.array(
+        [
+            [float(s == t) - gamma * odds[s, a, t] for t in range(states)]
+            for s in range(states)
+            for a in range(own)
+        ]
+    )
+    size = np.abs(error).max() or 1.0
+    stakes = np.ravel(error) / size
+    won = linprog(
+        np.append(-stakes, stakes),
+        A_eq=np.vstack([np.hstack([shapings.T, -shapings.T]), np.ones(2 * len(stakes))]),
+        b_eq=np.append(np.zeros(states), 1.0),
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+    )
+    return -size * won.fun
+
+
+def bisect(below, most):
+    """The largest x in [0, most] for which ``below`` is true, up to rounding."""
+    least = 0.0
+    for _ in range(200):
+        middle = (least + most) / 2
+        least, most = (middle, most) if below(middle) else (least, middle)
+    return least
+
+
+def coin_changes(p, divergence):
+    """How far ln p can fall and rise by a KL of two coins."""
+
+    def near(change):
+        other = (1 - p) * math.log((1 - p) / (1 - p * math.exp(change))) if p < 1 else 0.0
+        return other - p * change <= divergence
+
+    fall = bisect(lambda t: near(-t), (divergence + 1) / p)
+    rise = bisect(lambda t: p * math.exp(t) < 1 and near(t), -math.log(p))
+    return fall, rise
+
+
+def largest_divergence(x):
+    """The greatest ln E[e^f] - E[f] for -x <= f <= x, f + x being 2 x with probability q."""
+
+    def excess(q):
+        return math.log1p(q * math.expm1(2 * x)) - 2 * q * x
+
+    low, high = 0.0, 1.0
+    for _ in range(200):  # it is concave in q
+        a, b = (2 * low + high) / 3, (low + 2 * high) / 3
+        low, high = (a, high) if excess(a) < excess(b) else (low, b)
+    return excess(low)
+
+
+def reward_for(next_states, policy, new, gamma):
+    """What one agent is paid if, at alpha 1, ``policy`` becomes ``new`` (Theorem 5.1)."""
+    kl = [
+        sum(p * math.log(p / q) for p, q in zip(before, after, strict=True) if p > 0)
+        for before, after in zip(policy, new, strict=True)
+    ]
+    return [
+        [math.log(q) + gamma * kl[t] for q, t in zip(after, row, strict=True)]
+        for after, row in zip(new, next_states, strict=True)
+    ]

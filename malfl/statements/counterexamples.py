@@ -159,7 +159,7 @@ COUNTEREXAMPLES: dict[str, Callable[[], Counterexample]] = {
     "Theorem A.3": lambda: Counterexample(
         bounds.theorem_a_3, reversed_preference((10.0, 8.0), (6.0, 12.0))
     ),
-    "Section 4.3": lambda: Counterexample(
+    "LfL Section 4.3": lambda: Counterexample(
         inversion.lfl_section_4_3,
         one_agent([[1, 1], [0, 0]], FIRST, FIRST, [EVEN, EVEN], gamma=0.5),
     ),

@@ -7,6 +7,7 @@ from malfl.checks import FloatArray
 from malfl.prediction import Prediction
 from malfl.soft import (
     entropy,
+    expectation_over_opponents,
     improve_all,
     joint_probabilities,
     marginal_soft_q,
@@ -46,27 +47,22 @@ def equation_2(p: Prediction) -> Bound:
     sums = _summed(p)
     ahead = (p.game.transitions @ sums).reshape(p.game.n_states, -1)
     expected = p.game.joint_reward(p.agent) + p.game.gamma * ahead
-    return equation(soft_q(p.game, p.policies, p.agent, p.alpha) - expected, _size(sums))
+    return equation(p.joint_q - expected, _size(sums))
 
 
 def remark_3_8(p: Prediction) -> Bound:
-    """Soft Q of every agent satisfies the Bellman equation (Eq. 3)."""
-    offs, size = [], 1.0
-    joint = joint_probabilities(p.game, p.policies)
-    for i, own in enumerate(p.policies):
-        q = soft_q(p.game, p.policies, i, p.alpha)
-        value = (joint * q).sum(axis=1) + p.alpha * entropy(own)
-        ahead = (p.game.transitions @ value).reshape(q.shape)
-        offs.append(np.abs(q - p.game.joint_reward(i) - p.game.gamma * ahead).max())
-        size = max(size, _size(q))
-    return equation(np.array(offs), size)
+    """Soft Q satisfies the Bellman equation (Eq. 3)."""
+    q = p.joint_q
+    value = (joint_probabilities(p.game, p.policies) * q).sum(axis=1) + p.alpha * entropy(p.policy)
+    ahead = (p.game.transitions @ value).reshape(q.shape)
+    return equation(q - p.game.joint_reward(p.agent) - p.game.gamma * ahead, _size(q))
 
 
 def definition_4_3(p: Prediction) -> Bound:
     """With the sum over a^-i, the objective in the agent's process is that in the game."""
     there = soft_return(p.process, (p.policy,), 0, p.alpha)
     here = soft_return(p.game, p.policies, p.agent, p.alpha)
-    return equation(there - here, _size(_summed(p)))
+    return equation(there - here, _size(p.q) + p.alpha)
 
 
 def definition_4_3_as_printed(p: Prediction) -> Bound | None:
@@ -79,7 +75,8 @@ def definition_4_3_as_printed(p: Prediction) -> Bound | None:
 
 def lemma_4_6(p: Prediction) -> Bound:
     """Soft Q of the agent's process is the expectation of its soft Q in the game."""
-    return equation(marginal_soft_q(p.game, p.policies, p.agent, p.alpha) - p.q, _size(p.q))
+    expect = expectation_over_opponents(p.game, p.policies, p.agent)
+    return equation((expect @ p.joint_q.ravel()).reshape(p.q.shape) - p.q, _size(p.q))
 
 
 def theorem_4_1(p: Prediction) -> Bound | None:
@@ -96,8 +93,7 @@ def theorem_4_7_simultaneous(p: Prediction) -> Bound | None:
     """What its proof needs of Assumption 4.5: nor does an improvement of everyone."""
     if p.game.n_agents == 1:
         return None
-    _, after = improve_all(p.game, p.policies, p.alpha)
-    return _improves(p, marginal_soft_q(p.game, after, p.agent, p.alpha))
+    return _improves(p, marginal_soft_q(p.game, p.everyone_after, p.agent, p.alpha))
 
 
 def remark_4_8(p: Prediction) -> Bound:

@@ -12,9 +12,7 @@ from malfl.prediction import Prediction
 from malfl.soft import (
     entropy,
     expectation_over_opponents,
-    improve_all,
     marginal_soft_q,
-    soft_optimum,
     soft_q,
 )
 from malfl.statements.improvement import equation, theorem_4_7_simultaneous
@@ -28,6 +26,11 @@ def lemma_4_9(p: Prediction) -> Bound:
 def section_5_2_shaping(p: Prediction) -> Bound:
     """The same for sh = g(s) - E[g(s')], as Section 5.2 prints it, without gamma."""
     return _same_improvement(p, 1.0)
+
+
+def lfl_lemma_1(p: Prediction) -> Bound:
+    """A reward is shaped by g if and only if its soft Q values are shifted by g."""
+    return _worse(lfl_lemma_1_forward(p), lfl_lemma_1_backward(p))
 
 
 def lfl_lemma_1_forward(p: Prediction) -> Bound:
@@ -47,6 +50,11 @@ def lfl_lemma_1_backward(p: Prediction) -> Bound:
 
 
 def lfl_theorem_1(p: Prediction) -> Bound:
+    """A shaped reward has the same improvements and the same optimal policy."""
+    return _worse(lemma_4_9(p), lfl_theorem_1_optimum(p))
+
+
+def lfl_theorem_1_optimum(p: Prediction) -> Bound:
     """Both rewards have the same optimal policy: one's is a fixed point of the other's."""
     return _same_optimum(p, _shaped(p, _state_function(p)))
 
@@ -63,6 +71,11 @@ def theorem_5_1(p: Prediction) -> Bound:
 def equation_8(p: Prediction) -> Bound:
     """Eq. 8 taken by itself: the right-hand side is R~, no shaping in between."""
     return equation(_target(p) - p.process.rewards[0], _size(_target(p)))
+
+
+def lfl_theorem_2(p: Prediction) -> Bound:
+    """`theorem_5_1` for one agent, and the recovered reward has the same optimal policy."""
+    return _worse(theorem_5_1(p), lfl_theorem_2_optimum(p))
 
 
 def lfl_theorem_2_optimum(p: Prediction) -> Bound:
@@ -90,9 +103,8 @@ def equation_11_after(p: Prediction) -> Bound | None:
     """Eq. 11 with the opponents' policies after the improvement, not before."""
     if p.game.n_agents == 1:
         return None
-    _, after = improve_all(p.game, p.policies, p.alpha)
     divergence = _divergence(p, p.logs)
-    expect = expectation_over_opponents(p.game, after, p.agent)
+    expect = expectation_over_opponents(p.game, p.everyone_after, p.agent)
     ahead = (expect @ (p.game.transitions @ divergence)).reshape(p.policy.shape)
     return _up_to_shaping(p, p.alpha * p.logs + p.alpha * p.game.gamma * ahead)
 
@@ -160,6 +172,11 @@ def new_action_q(game: MarkovGame, policies: Policies, agent: int, alpha: float)
     return reward + game.gamma * p.ahead(value)
 
 
+def _worse(*equations: Bound) -> Bound:
+    """The one that is nearest to failing."""
+    return max(equations, key=lambda bound: bound.ratio)
+
+
 def _same_improvement(p: Prediction, factor: float) -> Bound:
     """Ln pi_new for the reward and for it plus g(s) - factor E[g(s')]."""
     g = _state_function(p)
@@ -177,11 +194,10 @@ def _same_improvement(p: Prediction, factor: float) -> Bound:
 
 def _same_optimum(p: Prediction, other: FloatArray) -> Bound:
     """Whether the optimal soft policy of the agent's process is that for another reward too."""
-    best = soft_optimum(p.process, p.alpha).policy
-    q = soft_q(_rewarded(p, other), (best,), 0, p.alpha) / p.alpha
+    q = soft_q(_rewarded(p, other), (p.optimum,), 0, p.alpha) / p.alpha
     improved = np.exp(q - logsumexp(q, axis=1, keepdims=True))
     # The optimum itself is found to within 1e-10 of the values.
-    return equation(improved - best, 10 * _size(q))
+    return equation(improved - p.optimum, 10 * _size(q))
 
 
 def _up_to_shaping(p: Prediction, target: FloatArray) -> Bound:

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from malfl.bounds import Bound
+from malfl.games import MarkovGame
+from malfl.learners.ma_spi import iterate_exactly
 from malfl.prediction import Prediction
 
 Check = Callable[[Prediction], Bound | None]
@@ -33,6 +36,21 @@ def put_to_the_test(
     return pd.DataFrame(rows, columns=["statement", "game", "left", "right", "ratio", "holds"])
 
 
+def while_they_learn(game: MarkovGame, alpha: float, iterations: int) -> list[Prediction]:
+    """Every improvement of every agent in a run of exact soft policy iteration.
+
+    The guess at an agent's reward is the next agent's: as wrong as it can be and still be one of
+    the game's.
+    """
+    policies = iterate_exactly(game, alpha=alpha, iterations=iterations)
+    others = np.roll(np.arange(game.n_agents), -1)
+    return [
+        Prediction(game, [p[h] for p in policies], i, alpha, game.rewards[others[i]])
+        for h in range(iterations)
+        for i in range(game.n_agents)
+    ]
+
+
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """Games, violations and ratios of left to right for each statement, columns `SUMMARY`."""
     rows = [
@@ -47,3 +65,10 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
         for statement, group in trials.groupby("statement", sort=False)
     ]
     return pd.DataFrame(rows, columns=SUMMARY)
+
+
+def for_print(table: pd.DataFrame) -> pd.DataFrame:
+    """`summary` to be read: a row a statement, ratios with three digits."""
+    ratios = [name for name in SUMMARY if name.endswith("ratio")]
+    shown = table.assign(**{name: table[name].map("{:.3g}".format) for name in ratios})
+    return shown.set_index("statement")

@@ -1,0 +1,534 @@
+import dataclasses
+import functools
+import itertools
+import math
+
+import naive
+import numpy as np
+import pandas as pd
+import pytest
+
+from malfl import bounds
+from malfl.bounds import (
+    INEQUALITIES,
+    Bound,
+    certified_prediction_error,
+    certified_reward_error,
+    log_changes,
+)
+from malfl.random_games import random_predictions
+from malfl.statements import counterexamples
+from malfl.statements.counterexamples import COUNTEREXAMPLES, attained, one_agent
+
+FALSE = [
+    "Theorem 6.3, the proof's shaping",
+    "Theorem 6.3, the proof's shaping and average",
+    "Theorem 6.5",
+    "Theorem A.2, the proof's shaping",
+    "Theorem A.3",
+]
+VACUOUS = ["Theorem 6.3", "Theorem A.2"]
+EVEN, FIRST, SECOND = (0.5, 0.5), (1.0, 0.0), (0.0, 1.0)
+
+
+def exp(x):
+    return math.exp(x) if x < 600 else math.inf
+
+
+def mean_error(n, average):
+    return max(abs((average * n.shaped_error).sum(axis=1)))
+
+
+def papers_right(n, factor):
+    gap = np.ptp(n.reward) / (n.alpha * (1 - n.gamma))
+    return n.kl * (1 + factor * n.new.shape[1] * exp(gap))
+
+
+def eq_17(n, c, g):
+    ahead = n.odds @ (n.policy * n.change).sum(axis=1)
+    left = abs((n.new * n.shaped_error).sum(axis=1))
+    right = n.divergence + g * abs((n.new * ahead).sum(axis=1))
+    worst = np.argmax(left - right)
+    return left[worst], c * right[worst]
+
+
+def rho(n, c, g):
+    size, gap = math.log(n.new.shape[1]), np.ptp(n.reward)
+    if n.state_only:
+        gap = g * gap
+    right = size + (gap + g * n.alpha * size) / (n.alpha * (1 - g))
+    return -math.log(n.inverse_rho), c * right
+
+
+def t3(n, c, g):
+    fall, rise = naive.coin_changes(min(n.inverse_rho, 1.0), n.kl)
+    return mean_error(n, n.new), c * n.alpha * max(n.kl + g * rise, g * fall)
+
+
+def t3_closed(n, c, g):
+    far = (n.kl + math.sqrt(n.kl / 2)) / min(n.inverse_rho, 1.0)
+    return mean_error(n, n.new), c * n.alpha * (n.kl + g * far)
+
+
+def t4(n, c, g):
+    fall, rise = naive.coin_changes(n.new.min(), n.kl)
+    return n.canonical, c * n.alpha * (fall + g * rise)
+
+
+def t4_closed(n, c, g):
+    share = math.sqrt(n.kl / 2) / n.new.min()
+    change = -math.log(1 - share) if share < 1 else math.inf
+    return n.canonical, c * n.alpha * (1 + g) * change
+
+
+# Both sides as the book has them, the right one multiplied by c, with g in gamma's place.
+PROVED = {
+    bounds.theorem_6_1: lambda n, c, g: (n.canonical, c * n.alpha * (1 + g) * abs(n.change).max()),
+    bounds.t1_above: lambda n, c, g: (n.least, c * n.alpha * (1 + g) * n.omega / 2),
+    bounds.t1_below: lambda n, c, g: (n.alpha * (1 - g) * n.omega / 2, c * n.least),
+    bounds.t2: lambda n, c, g: (
+        n.kl,
+        c * naive.largest_divergence(n.least / (n.alpha * (1 - g))),
+    ),
+    bounds.t2_ratios: lambda n, c, g: (
+        abs(n.change).max(),
+        c * 2 * n.least / (n.alpha * (1 - g)),
+    ),
+    bounds.t3: t3,
+    bounds.t3_closed: t3_closed,
+    bounds.rho_bound: rho,
+    bounds.t4: t4,
+    bounds.t4_closed: t4_closed,
+}
+PAPERS = {
+    bounds.equation_17: eq_17,
+    bounds.theorem_6_3: lambda n, c, g: (mean_error(n, n.policy), papers_right(n, g)),
+    bounds.theorem_6_3_after: lambda n, c, g: (mean_error(n, n.new), papers_right(n, g)),
+    bounds.theorem_a_2: lambda n, c, g: (mean_error(n, n.new), papers_right(n, 1)),
+    bounds.theorem_6_5: lambda n, c, g: (
+        n.kl,
+        n.least * (1 / (n.alpha * (1 - g)) + n.new.shape[1] * exp(-n.inf / n.alpha)),
+    ),
+    bounds.theorem_a_3: lambda n, c, g: (
+        n.kl,
+        n.least * (1 / (n.alpha * (1 - g)) + n.new.shape[1] * exp(-n.inf)),
+    ),
+}
+NEEDS_STATES = (bounds.theorem_6_3, bounds.theorem_6_3_after)
+
+
+def recomputed(p):
+    """What the bounds are made of, without malfl."""
+    guess = np.broadcast_to(
+        p.guess.reshape(p.game.n_states, -1), (p.game.n_states, p.game.n_joint_actions)
+    )
+    n = naive.predict(p.game, p.policies, p.agent, p.alpha, guess.tolist())
+    n.least = max(naive.least_error(n.odds, n.gamma, n.error), 0.0)
+    n.canonical, n.kl = abs(n.shaped_error).max(), max(n.divergence.max(), 0.0)
+    n.omega = max(max(row) - min(row) for row in n.change)
+    n.inverse_rho = min(n.new[n.policy > 0] / n.policy[n.policy > 0])
+    n.inf = p.game.rewards[p.agent].min()
+    n.state_only = p.game.rewards[p.agent].ndim == p.guess.ndim == 1
+    return n
+
+
+@functools.cache
+def many():
+    return list(random_predictions(300, seed=0, agents=(1, 3)))
+
+
+@functools.cache
+def small():
+    """Games in which differences of soft Q functions are exact enough, and what they come to."""
+    games = random_predictions(
+        150, seed=1, agents=(1, 2), states=(1, 3), actions=(1, 3), gammas=(0.0, 0.3, 0.6, 0.9),
+        scales=(0.1, 2.0), errors=(0.1, 5.0),
+    )  # fmt: skip
+    return [(p, recomputed(p)) for p in games]
+
+
+def improving(policy, new, predicted, next_states, gamma):
+    """A game in which a policy becomes ``new`` and is expected to become ``predicted``."""
+    rewards = [naive.reward_for(next_states, policy, after, gamma) for after in (new, predicted)]
+    return one_agent(next_states, *rewards, policy, gamma=gamma)
+
+
+@functools.cache
+def tight():
+    """For each bound that is proved, games in which there is hardly any room."""
+    p, delta = 0.3, 0.2
+    fall, rise = naive.coin_changes(p, delta)
+    fallen, risen = ((q, 1 - q) for q in (p * math.exp(-fall), p * math.exp(rise)))
+    new, swapped = (p, 1 - p), (1 - p, p)
+    share = math.exp(-naive.coin_changes(0.5, 1e-7)[0]) / 2
+    less, more = (share, 1 - share), (1 - share, share)
+    on, apart, across = [[1, 1]] * 2, [[0, 1]] * 2, [[1, 0], [1, 1]]
+    flat = [[0.0] * 4, [0.0] * 4, [20.0] * 4]
+    sure = [[1, 0, 0, 0]] * 2 + [[0.25] * 4]
+    sinks = [[1, 2, 2, 2], [1] * 4, [2] * 4]
+    acted = [[0.0, *[20.0] * 3], *flat[1:]]
+    games = [
+        (bounds.theorem_6_1, improving([SECOND, FIRST], [new] * 2, [swapped] * 2, apart, 0.9)),
+        (bounds.t3, improving([EVEN, FIRST], [new] * 2, [fallen, risen], on, 0.3)),
+        (bounds.t3_closed, improving([EVEN, FIRST], [EVEN] * 2, [EVEN, less], on, 0.9)),
+        (bounds.t4_closed, improving([FIRST] * 2, [EVEN] * 2, [less, more], across, 0.9)),
+        (bounds.rho_bound, one_agent(sinks, [0.0, 0.0, 20.0], [0.0] * 3, sure, gamma=0.9)),
+        (bounds.rho_bound, one_agent(sinks, acted, flat, sure, gamma=0.9)),
+    ]
+    games += [(example.check, example.prediction) for example in attained().values()]
+    return [(check, prediction, recomputed(prediction)) for check, prediction in games]
+
+
+def instances(check):
+    """Games, and what they come to; among them those in which this bound is tight."""
+    return small() + [(p, n) for about, p, n in tight() if about is check]
+
+
+def violated(left, right):
+    return left > right * (1 + 1e-6) + 1e-9
+
+
+@pytest.mark.parametrize("check", [*PROVED, *PAPERS], ids=lambda check: check.__name__)
+def test_both_sides_are_what_they_say(check):
+    formula = {**PROVED, **PAPERS}[check]
+    compared = 0
+    for p, n in instances(check):
+        if check in NEEDS_STATES and not n.state_only:
+            continue
+        found, (left, right) = check(p), formula(n, 1, n.gamma)
+        # A bound by the root of a divergence knows it to half the digits.
+        assert found.left == pytest.approx(left, rel=1e-6, abs=1e-9 * n.alpha)
+        assert found.right == pytest.approx(right, rel=1e-6, abs=1e-7 * n.alpha)
+        compared += 0.01 < left and right < math.inf
+    assert compared >= 10
+
+
+@pytest.mark.parametrize("statement", [name for name in INEQUALITIES if name not in FALSE])
+def test_what_is_proved_holds(statement):
+    check = INEQUALITIES[statement]
+    predictions = many() + [p for p, _ in small()] + [p for _, p, _ in tight()]
+    if statement in bounds.STATE_ONLY:
+        predictions = [p for p in predictions if p.state_only]
+    sides = [check(p) for p in predictions]
+    assert all(side.holds for side in sides)
+    assert sum(side.ratio < 1.001 for side in sides) > 80  # neither side is 0
+
+
+@pytest.mark.parametrize("check", [bounds.identity, bounds.equation_15])
+def test_identities_hold_and_would_not_if_anything_was_off(check):
+    for p in many():
+        found = check(p)
+        size = np.abs(p.q).max() + np.abs(p.q_error).max() + p.alpha
+        assert found.holds
+        assert 0 < found.right < 1e-8 * size
+    p = next(p for p in random_predictions(20, seed=2) if np.abs(p.change).max() > 0.1)
+    changed = {bounds.identity: "change", bounds.equation_15: "logs"}[check]
+    vars(p)[changed] = getattr(p, changed) * (1 + 1e-6)
+    assert not check(p).holds
+
+
+@pytest.mark.parametrize("check", PROVED, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    ("factor", "discount"),
+    [(0.5, 1), (0.99, 1), (1, 0), (1, -1)],
+    ids=["halved", "a hundredth less", "without gamma", "gamma of the other sign"],
+)
+def test_nothing_smaller_would_do(check, factor, discount):
+    """With the constant or gamma spoiled, some game violates the inequality."""
+    numbers = [n for _, n in instances(check)]
+    assert not any(violated(*PROVED[check](n, 1, n.gamma)) for n in numbers)
+    assert any(violated(*PROVED[check](n, factor, discount * n.gamma)) for n in numbers)
+
+
+def test_corrected_bounds_are_attained():
+    assert set(attained()) == {"T1, above", "T1, below", "T2", "T2, log ratios", "T3", "T4"}
+    for name, example in attained().items():
+        assert example.check is INEQUALITIES[name]
+    for check, p, _ in tight():
+        assert 0.998 < check(p).ratio <= 1 + 1e-9
+        if check is not bounds.rho_bound:
+            assert check(p).ratio > 0.999
+
+
+@pytest.mark.parametrize("statement", [*FALSE, "Eq. 17"])
+def test_what_the_papers_say_is_violated(statement):
+    example = COUNTEREXAMPLES[statement]()
+    left, right = PAPERS[example.check](n := recomputed(example.prediction), 1, n.gamma)
+    assert left > 1.1 * right
+    assert example.check is INEQUALITIES.get(statement, bounds.equation_17)
+    assert example.sides.ratio == pytest.approx(left / right)
+    assert not example.sides.holds
+
+
+@pytest.mark.parametrize("check", [INEQUALITIES[name] for name in VACUOUS])
+def test_as_written_the_bound_of_the_mean_is_empty(check):
+    """Some shaping takes the mean error of any guess to 0, however wrong its prediction."""
+    wrong = [p for p in many() if p.divergence.max() > 1]
+    assert len(wrong) > 50
+    for p in wrong:
+        found = check(p)
+        assert 0 <= found.left <= found.right < 1e-7 * (np.abs(p.q_error).max() + p.alpha)
+        average = {bounds.theorem_6_3_as_written: p.policy}.get(check, np.exp(p.logs))
+        mean = np.abs((average * p.error).sum(axis=1)).max()
+        assert mean == 0 or found.left < 1e-8 * mean / (1 - p.game.gamma)
+
+
+def test_constants_take_nothing_from_the_mean_unless_they_may():
+    p = counterexamples.reversed_preference((3.0, 1.0), (0.0, 2.0))
+    for name in VACUOUS:
+        assert INEQUALITIES[name](p).left < 1e-12
+    vars(p)["discounted"] = lambda *_: np.array([0.1])  # another shaping
+    for name in VACUOUS:
+        assert not INEQUALITIES[name](p).holds
+
+
+@pytest.mark.parametrize("check", [bounds.corollary_6_2, *NEEDS_STATES])
+def test_statements_on_rewards_of_the_state_refuse_others(check):
+    by_action = counterexamples.reversed_preference((3.0, 1.0), (0.0, 2.0))
+    by_state = one_agent([[0, 1]] * 2, [1.0, 0.0], [0.0, 1.0], [EVEN, EVEN], gamma=0.5)
+    guessed = one_agent([[0, 1]] * 2, [1.0, 0.0], [[0.0, 1.0]] * 2, [EVEN, EVEN], gamma=0.5)
+    assert check(by_state).left > 0
+    for p in (by_action, guessed):
+        with pytest.raises(ValueError, match=r"reward and guess must be of shape \(S,\)"):
+            check(p)
+
+
+def test_a_report_has_a_row_for_all_that_applies():
+    names = list(INEQUALITIES)
+    assert len(names) == 19
+    others = [n for n in names if not n.startswith(("Corollary", "Theorem 6.3"))]
+    assert len(others) == 15
+    assert INEQUALITIES["Theorem 6.1"] is INEQUALITIES["Theorem A.1"] is bounds.theorem_6_1
+    for p in (p for p, _ in small()[:20]):
+        found = bounds.report(p)
+        assert found["statement"].tolist() == (names if p.state_only else others)
+        for name, *rest in found.itertuples(index=False):
+            b = INEQUALITIES[name](p)
+            expected = [b.left, b.right, b.ratio, b.holds]
+            pd.testing.assert_series_equal(pd.Series(rest), pd.Series(expected))
+    assert {p.state_only for p, _ in small()[:20]} == {True, False}
+    assert list(found) == ["statement", "left", "right", "ratio", "holds"]
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.9])
+@pytest.mark.parametrize("gap", [300.0, 400.0, 800.0, 1e4])
+@pytest.mark.parametrize("wrong", [0.1, 900.0])
+def test_improvements_that_are_nearly_certain_have_bounds(gap, wrong, gamma):
+    """Probabilities down to e^-10000, which no float holds."""
+    p = one_agent(
+        [[0, 1, 1]] * 2, [[0.0, gap, gap]] * 2, [[0.0, gap + wrong, gap]] * 2,
+        [[1, 0, 0], [0, 0.5, 0.5]], gamma=gamma,
+    )  # fmt: skip
+    found = bounds.report(p).set_index("statement").drop(FALSE, errors="ignore")
+    assert not found[["left", "right"]].isna().any(axis=None)
+    assert found["holds"].all()
+    assert found.loc["T2", "left"] > 1e-3
+
+
+@pytest.mark.parametrize("check", [bounds.theorem_a_2, bounds.theorem_6_5])
+def test_a_right_hand_side_beyond_floats_is_infinite(check):
+    reward, guess = [[-2000.0, 0.0, 0.0]], [[-2000.0, 0.5, 0.0]]
+    found = check(one_agent([[0, 0, 0]], reward, guess, [[0, 0, 1]], gamma=0))
+    assert found.left > 0.01
+    assert found.right == math.inf
+    assert found.holds
+    assert found.ratio == 0
+    right = check(counterexamples.reversed_preference((-2000, 0), (-2000, 0)))
+    assert dataclasses.astuple(right)[:2] == (0, 0)  # nothing wrong, nothing allowed
+
+
+# What an observer can certify.
+
+
+def test_certificates_are_the_corrected_bounds():
+    for p, n in small():
+        if (n.new == 0).any() or (np.exp(n.logs_hat) == 0).any():
+            continue
+        found = certified_reward_error(n.new, np.exp(n.logs_hat), alpha=n.alpha, gamma=n.gamma)
+        assert found.least == pytest.approx(bounds.t1_below(p).left, rel=1e-6, abs=1e-9 * n.alpha)
+        assert found.most == pytest.approx(bounds.t1_above(p).right, rel=1e-6, abs=1e-9 * n.alpha)
+        room = 1e-9 * n.alpha
+        assert found.least - room <= n.least <= found.most + room
+        for more in (1, 2):
+            then = certified_prediction_error(more * n.least, alpha=n.alpha, gamma=n.gamma)
+            assert n.kl <= then.divergence + 1e-9
+            assert abs(n.change).max() <= then.log_ratio + 1e-9
+            if more == 1:
+                assert then.divergence == pytest.approx(bounds.t2(p).right, rel=1e-6, abs=1e-12)
+                assert then.log_ratio == pytest.approx(bounds.t2_ratios(p).right, abs=1e-9)
+
+
+def test_the_state_with_the_largest_spread_counts():
+    observed = [[0.5, 0.5], [0.2, 0.8]]
+    predicted = [[0.5, 0.5], [0.6, 0.4]]
+    spread = math.log(0.6 / 0.2) - math.log(0.4 / 0.8)
+    found = certified_reward_error(observed, predicted, alpha=2, gamma=0.5)
+    assert dataclasses.astuple(found) == pytest.approx((spread / 2, 1.5 * spread))
+    assert certified_reward_error(predicted, observed, alpha=2, gamma=0.5) == found
+    assert dataclasses.astuple(
+        certified_reward_error(observed, observed, alpha=2, gamma=0.5)
+    ) == (0, 0)  # fmt: skip
+
+
+@pytest.mark.parametrize("x", [1e-8, 1e-4, 9.99e-4, 1.001e-3, 0.03, 0.5, 1, 2, 7, 40, 300])
+def test_the_largest_divergence_is_what_errors_of_that_size_can_do(x):
+    found = certified_prediction_error(3 * x, alpha=6, gamma=0.5)
+    assert found.log_ratio == pytest.approx(2 * x, rel=1e-15)
+    assert found.divergence == pytest.approx(naive.largest_divergence(x), rel=1e-10, abs=2e-15)
+    assert found.divergence <= min(2 * x, x**2 / 2) * (1 + 1e-14)
+
+
+@pytest.mark.parametrize("x", [0, 399, 401, 1e6, 1e200, 1.7e308])
+def test_so_are_divergences_of_extreme_errors(x):
+    found = certified_prediction_error(x, alpha=1, gamma=0)
+    expected = 2 * x - 1 - math.log(2) - math.log(x) if x else 0.0
+    assert found.divergence == pytest.approx(expected, rel=1e-15)
+
+
+POLICY = [[0.5, 0.5], [0.1, 0.9]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"observed": [[0.5, 0.5], [0, 1]]}, r"observed\[1, 0\] is 0, .* greater than 0"),
+        ({"predicted": [[1, 0], [0.5, 0.5]]}, r"predicted\[0, 1\] is 0, .* greater than 0"),
+        ({"observed": [0.5, 0.5]}, r"observed must have shape \(S, A_i\), got \(2,\)"),
+        ({"predicted": [POLICY]}, r"predicted must have shape \(S, A_i\), got \(1, 2, 2\)"),
+        ({"predicted": [[0.5, 0.5], [0.5, 0.6]]}, r"predicted\[1\] sums to 1\.1"),
+        ({"observed": [[-0.5, 1.5], [0.5, 0.5]]}, r"observed\[0, 0\] is -0\.5"),
+        ({"observed": [[np.nan, 1], [0.5, 0.5]]}, r"observed\[0, 0\] is nan"),
+        ({"alpha": 0}, "alpha must be greater than 0, got 0"),
+        ({"gamma": 1}, r"gamma must lie in \[0, 1\), got 1"),
+        ({"gamma": -0.1}, r"gamma must lie in \[0, 1\), got -0\.1"),
+        ({"predicted": [[0.2, 0.3, 0.5]] * 2}, r"predicted .*\(2, 3\)"),
+        ({"predicted": POLICY[:1]}, r"predicted .*\(1, 2\)"),
+    ],
+)
+def test_what_certifies_no_reward_is_named(changed, message):
+    good = {"observed": POLICY, "predicted": POLICY, "alpha": 1, "gamma": 0.9}
+    certified_reward_error(**good)
+    with pytest.raises(ValueError, match=message):
+        certified_reward_error(**{**good, **changed})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"error": -0.1}, r"error must be 0 or more, got -0\.1"),
+        ({"error": math.inf}, "error must be finite, got inf"),
+        ({"alpha": 0}, "alpha must be greater than 0, got 0"),
+        ({"gamma": 1}, r"gamma must lie in \[0, 1\), got 1"),
+    ],
+)
+def test_what_certifies_no_prediction_is_named(changed, message):
+    with pytest.raises(ValueError, match=message):
+        certified_prediction_error(**{"error": 0, "alpha": 1, "gamma": 0.9, **changed})
+
+
+# Two sides of an inequality.
+
+
+@pytest.mark.parametrize(
+    ("bound", "ratio", "holds"),
+    [
+        (Bound(1, 2), 0.5, True),
+        (Bound(2, 1), 2, False),
+        (Bound(1, 1), 1, True),
+        (Bound(0, 0), math.nan, True),
+        (Bound(0, 1), 0, True),
+        (Bound(1, 0), math.inf, False),
+        (Bound(1, -1), math.inf, False),
+        (Bound(1, math.inf), 0, True),
+        (Bound(math.inf, 1), math.inf, False),
+        (Bound(1, math.nan), math.inf, False),
+        (Bound(1 + 0.9e-8, 1), 1 + 0.9e-8, True),  # rounding, in proportion
+        (Bound(1 + 1.1e-8, 1), 1 + 1.1e-8, False),
+        (Bound(0.9e-12, 0), math.nan, True),  # and of what was subtracted
+        (Bound(1.1e-12, 0), math.inf, False),
+        (Bound(0.9e-9, 0, size=1e3), math.nan, True),
+        (Bound(-0.9e-12, 0), math.nan, True),
+        (Bound(-1, 0), math.inf, True),
+        (Bound(0.5e-12, 2e-12), 0.25, True),
+        (Bound(2e-12, 0.5e-12), 4, False),
+        (Bound(1e-12, 2e-12, size=1e-3), 0.5, True),
+    ],
+)
+def test_a_bound_is_a_ratio_and_a_verdict(bound, ratio, holds):
+    assert bound.ratio == pytest.approx(ratio, nan_ok=True)
+    assert bound.holds is holds
+
+
+# How far probabilities can move.
+
+PROBABILITIES = [1e-6, 0.01, 0.3, 0.5, 0.9, 0.999, 1.0]
+DIVERGENCES = [1e-6, 1e-3, 0.05, 0.5, 2.0, 30.0]
+
+
+@pytest.mark.parametrize("p", PROBABILITIES)
+def test_logs_of_probabilities_move_as_far_as_a_divergence_lets_them(p):
+    found = [log_changes(p, divergence) for divergence in DIVERGENCES]
+    expected = [naive.coin_changes(p, divergence) for divergence in DIVERGENCES]
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-15)
+
+
+@pytest.mark.parametrize("p", PROBABILITIES)
+def test_they_move_further_for_more_and_never_beyond_pinskers_inequality(p):
+    found = [log_changes(p, divergence) for divergence in DIVERGENCES]
+    for before, after in itertools.pairwise(found):
+        assert before[0] < after[0]
+        assert before[1] <= after[1]
+    for (fall, rise), divergence in zip(found, DIVERGENCES, strict=True):
+        assert 0 <= rise <= fall * (1 + 1e-9)
+        assert rise <= -math.log(p)
+        share = math.sqrt(divergence / 2) / p
+        assert share >= 1 or fall <= -math.log(1 - share) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("p", PROBABILITIES)
+@pytest.mark.parametrize("divergence", [1e-10, 1e-13, 1e-16])
+def test_small_moves_are_not_lost(p, divergence):
+    """About sqrt(2 (1 - p) divergence / p), but p = 1 can only fall, by all of it."""
+    small = math.sqrt(2 * (1 - p) * divergence / p)
+    if p == 1:
+        assert log_changes(p, divergence) == (divergence, 0)
+    else:
+        expected = [small, min(small, -math.log(p))]
+        assert log_changes(p, divergence) == pytest.approx(expected, rel=3e-2)
+
+
+def test_without_a_divergence_nothing_moves():
+    for p in (0.0, 1e-310, *PROBABILITIES):
+        assert log_changes(p, 0) == (0, 0)
+
+
+def test_beyond_all_divergences_everything_moves():
+    assert log_changes(0.25, math.inf) == (math.inf, math.log(4))
+    assert log_changes(1, math.inf) == (math.inf, 0)
+    assert log_changes(0, math.inf) == log_changes(0, 0.1) == (math.inf, math.inf)
+    assert log_changes(1e-305, 0.1) == (math.inf, -math.log(1e-305))
+
+
+@pytest.mark.parametrize("p", [1e-100, 1e-200, 1e-299])
+@pytest.mark.parametrize("divergence", [1e-3, 1.0, 100.0])
+def test_nearly_impossible_events_have_room(p, divergence):
+    """Towards 0 nothing stops them; up they reach 1 - e^-divergence."""
+    fall, rise = log_changes(p, divergence)
+    assert fall >= divergence / p
+    up = math.log(-math.expm1(-divergence)) - math.log(p)
+    assert up * (1 - 1e-12) <= rise <= -math.log(p)
+
+
+@pytest.mark.parametrize(
+    ("p", "divergence", "message"),
+    [
+        (1.5, 1, r"probability must lie in \[0, 1\], got 1\.5"),
+        (-0.1, 1, r"probability must lie in \[0, 1\], got -0\.1"),
+        (math.nan, 1, "probability must be finite, got nan"),
+        (0.5, -1e-9, "divergence must be 0 or more, got -1e-09"),
+        (0.5, math.nan, "divergence must be 0 or more, got nan"),
+    ],
+)
+def test_what_is_no_move_is_named(p, divergence, message):
+    with pytest.raises(ValueError, match=message):
+        log_changes(p, divergence)
