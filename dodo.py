@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from malfl.artefacts import (
     default_parameters,
     processor,
 )
+from malfl.statements.numbered import at_a_glance, counts_of_verdicts, statements
 
 ROOT = Path(__file__).parent
 PROFILE = os.environ.get("PROFILE", "paper")
@@ -41,6 +43,8 @@ BUILD = ROOT / "_build" / PROFILE
 NOTEBOOKS = BUILD / "notebooks"
 RESULTS = BUILD / "results"
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+PAGES = sorted((ROOT / "book").glob("*.md"))
+SHOWN_ON_PAGES = sorted({t for p in PAGES for t in re.findall(r":file: (\S+)", p.read_text())})
 FORWARD = """<!doctype html>
 <html lang="en">
 <head>
@@ -57,7 +61,7 @@ SHOWN = ("malfl", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", 
 DOIT_CONFIG = {
     "dep_file": str(BUILD / "doit.json"),
     "backend": "json",
-    "default_tasks": ["scorecard", "site"],
+    "default_tasks": ["scorecard", "statements", "site"],
     "verbosity": 2,
     "continue": True,
 }
@@ -98,6 +102,17 @@ def task_scorecard() -> dict[str, Any]:
     }
 
 
+def task_statements() -> dict[str, Any]:
+    """Put what the chapters found of the papers' statements into one table, and into an erratum."""
+    return {
+        "file_dep": [str(NOTEBOOKS / chapter.name) for chapter in CHAPTERS],
+        "targets": [
+            str(RESULTS / name) for name in ("statements.csv", "erratum.csv", "erratum-counts.csv")
+        ],
+        "actions": [gather_statements],
+    }
+
+
 def task_site() -> dict[str, Any]:
     """Make the site of prose pages and executed chapters; a warning is an error."""
     pages = [path for path in (ROOT / "book").rglob("*") if path.is_file()]
@@ -108,6 +123,7 @@ def task_site() -> dict[str, Any]:
             str(ROOT / "_toc.yml"),
             *(str(path) for path in pages if path.suffix != ".ipynb"),
             *(str(NOTEBOOKS / chapter.name) for chapter in CHAPTERS),
+            *(str(RESULTS / name) for name in SHOWN_ON_PAGES),
         ],
         "targets": [str(BUILD / "html" / "index.html")],
         "actions": [make_site],
@@ -287,6 +303,24 @@ def gather_scorecard() -> None:
     Results(RESULTS).save_table("scorecard", pd.concat(cards) if cards else pd.DataFrame())
 
 
+def gather_statements() -> bool:
+    """Give every numbered item of the papers the verdict that its check leads to."""
+    files = [RESULTS / f"statements-{chapter.stem}.csv" for chapter in CHAPTERS]
+    found = [pd.read_csv(file) for file in files if file.exists()]
+    if not found:
+        return True  # a book without theory
+    try:
+        table = statements(found)
+    except ValueError as error:
+        print(f"statements: FAILED, {error}", flush=True)
+        return False
+    results = Results(RESULTS)
+    results.save_table("statements", table)
+    results.save_table("erratum", at_a_glance(table))
+    results.save_table("erratum-counts", counts_of_verdicts(table))
+    return True
+
+
 def make_site() -> bool:
     """Build from scratch beside the old site and swap, so that no page of an old build stays."""
     print("site: builds", flush=True)
@@ -299,8 +333,11 @@ def make_site() -> bool:
     shutil.copytree(
         ROOT / "book", source / "book", ignore=shutil.ignore_patterns("profiles", ".*", "*.ipynb")
     )
-    for chapter in CHAPTERS:
-        shutil.copy(NOTEBOOKS / chapter.name, source / "book")
+    for made in (
+        *(NOTEBOOKS / chapter.name for chapter in CHAPTERS),
+        *map(RESULTS.joinpath, ERRATUM),
+    ):
+        shutil.copy(made, source / "book")
     command = [
         str(Path(sys.executable).with_name("jupyter-book")), "build", str(source),
         "--path-output", str(output), "--quiet", "--warningiserror", "--nitpick", "--keep-going",

@@ -122,7 +122,8 @@ def log_changes(probability: float, divergence: float) -> tuple[float, float]:
         raise ValueError(f"divergence must be 0 or more, got {limit}")
     if limit == 0:
         return 0.0, 0.0
-    if p < 1e-300 or math.isinf(limit):
+    ratio = limit / p if p > 1e-300 else math.inf
+    if ratio > 1e300:
         return math.inf, math.inf if p == 0 else -math.log(p)
     if p == 1:
         return limit, 0.0
@@ -131,9 +132,8 @@ def log_changes(probability: float, divergence: float) -> tuple[float, float]:
         return _coin_divergence(p, change) - limit
 
     # t ** 2 / (2 + t) <= e^-t - 1 + t <= kl / p, and no rise goes beyond the fall or a sure event.
-    ratio = limit / p
-    most = (ratio + math.sqrt(ratio * (ratio + 8))) / 2
-    top = min(most, -math.log(p))
+    most = (ratio + math.sqrt(ratio) * math.sqrt(ratio + 8)) / 2
+    top = min(most, -math.log(p) * (1 - 1e-14))  # a sure event itself is infinitely far
     fall = most if beyond(-most) <= 0 else _root(lambda t: beyond(-t), most)
     rise = top if beyond(top) <= 0 else _root(beyond, top)
     return fall, rise
@@ -291,6 +291,11 @@ def theorem_a_3(prediction: Prediction) -> Bound:
     return _papers_divergence(prediction, 1.0)
 
 
+def rho(prediction: Prediction) -> float:
+    """Sup pi / pi_new, 1 or more; infinite if too large for a float."""
+    return _exp(-_log_inverse_rho(prediction))
+
+
 def t1_above(prediction: Prediction) -> Bound:
     """T1: E* <= alpha (1 + gamma) omega / 2, omega = sup_s (max - min over actions of d)."""
     right = prediction.alpha * (1 + prediction.game.gamma) * _spread(prediction) / 2
@@ -425,7 +430,8 @@ def _coin_divergence(p: float, change: float) -> float:
 
 
 def _root(function: Callable[[float], float], most: float) -> float:
-    return float(brentq(function, 0.0, most, xtol=1e-18 * most, maxiter=500))
+    """Where an increasing function of [0, most] is 0; the square of ``most`` may overflow."""
+    return most * float(brentq(lambda z: function(z * most), 0.0, 1.0, xtol=1e-18, maxiter=500))
 
 
 def _refuse_actions(prediction: Prediction) -> None:

@@ -522,3 +522,13 @@ def reward_for(next_states, policy, new, gamma):
         [math.log(q) + gamma * kl[t] for q, t in zip(after, row, strict=True)]
         for after, row in zip(new, next_states, strict=True)
     ]
+
+
+def soft_optimum(odds, reward, gamma, alpha):
+    """The policy e^((Q - V) / alpha) of the fixed point V = alpha ln sum_a e^(Q / alpha)."""
+    value = np.zeros(len(reward))
+    for _ in range(int(40 / (1 - gamma))):
+        q = reward + gamma * odds @ value
+        top = q.max(axis=1)
+        value = top + alpha * np.log(np.exp((q - top[:, None]) / alpha).sum(axis=1))
+    return np.exp((q - value[:, None]) / alpha)

@@ -96,6 +96,20 @@ def test_so_it_is_in_games_of_every_kind(reward_class):
     assert {"1 agents", "3 agents", "1 states", "1 actions", "gamma 0.0", "zeros"} <= kinds
 
 
+def test_other_policies_an_agent_may_come_to(game, policies):
+    q = [naive.soft_q(game, policies, i, 0.7) for i in range(game.n_agents)]
+    for agent in range(game.n_agents):
+        found = Prediction(game, policies, agent, 0.7, np.zeros(game.n_states))
+        np.testing.assert_allclose(found.joint_q, q[agent], atol=1e-11)
+        for i, after in enumerate(found.everyone_after):
+            own = naive.over_opponents(game, policies, i, q[i])
+            np.testing.assert_allclose(after, naive.improve(own, 0.7), atol=1e-11)
+        odds = naive.faced(game, policies, agent)
+        reward = naive.over_opponents(game, policies, agent, naive.plain(game)[1][agent])
+        best = naive.soft_optimum(odds, reward, game.gamma, 0.7)
+        np.testing.assert_allclose(found.optimum, best, atol=1e-9)
+
+
 def test_in_one_state_the_least_error_is_half_the_range():
     found = one_state([1.0, 5.0, 2.0], [3.0, 4.0, 2.5], gamma=0.9)
     assert found.least_error == pytest.approx(1.5)  # errors from -1 to 2

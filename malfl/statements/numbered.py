@@ -239,3 +239,17 @@ def at_a_glance(table: pd.DataFrame) -> pd.DataFrame:
             "check": links,
         }
     )
+
+
+def counts_of_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """How often each verdict was given, a column a paper.
+
+    Parameters
+    ----------
+    table
+        Of `statements`.
+    """
+    counts = pd.crosstab(table["verdict"], table["paper"])
+    order = [verdict for pair in VERDICTS.values() for verdict in pair] + ["not a claim"]
+    rows = [verdict for verdict in dict.fromkeys(order) if verdict in counts.index]
+    return counts.loc[rows, list(dict.fromkeys(table["paper"]))].reset_index()

@@ -11,7 +11,10 @@ import numpy as np
 from malfl import MarkovGame
 from malfl.random_games import random_predictions
 
-CACHED = ("process", "error", "q_error", "q", "logs", "change", "divergence", "canonical")
+CACHED = (
+    "process", "error", "q_error", "everyone_after", "joint_q", "q", "optimum", "logs", "change",
+    "divergence", "canonical",
+)  # fmt: skip
 
 
 @cache

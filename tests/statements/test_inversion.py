@@ -14,10 +14,13 @@ from malfl.statements import improvement, inversion
 
 TRUE = (
     inversion.lemma_4_9,
+    inversion.lfl_lemma_1,
     inversion.lfl_lemma_1_forward,
     inversion.lfl_lemma_1_backward,
     inversion.lfl_theorem_1,
+    inversion.lfl_theorem_1_optimum,
     inversion.theorem_5_1,
+    inversion.lfl_theorem_2,
     inversion.lfl_theorem_2_optimum,
     inversion.equation_10,
 )
@@ -66,6 +69,11 @@ def discounted_otherwise(p):
     return {"process": by_hand.changed(p.process, gamma=p.game.gamma / 2)}
 
 
+def halfway(p):
+    """For the optimum, the first improvement on the way to it."""
+    return {"optimum": np.exp(p.logs)}
+
+
 def half_the_entropy(p):
     return {"q": soft_q(p.process, (p.policy,), 0, p.alpha / 2)}
 
@@ -74,14 +82,14 @@ SPOILED = [
     (inversion.lemma_4_9, (backwards, timid, short_sighted, slightly("logs"))),
     (inversion.lfl_lemma_1_forward, (half_the_entropy, slightly("q"), after)),
     (inversion.lfl_lemma_1_backward, (half_the_entropy, slightly("q"), after)),
-    (inversion.lfl_theorem_1, (discounted_otherwise,)),
+    (inversion.lfl_theorem_1_optimum, (discounted_otherwise, halfway)),
     (
         inversion.theorem_5_1,
         (backwards, timid, short_sighted, slightly("logs"), slightly("q"), half_the_entropy, after),
     ),
     (
         inversion.lfl_theorem_2_optimum,
-        (backwards, timid, short_sighted, slightly("logs"), after, discounted_otherwise),
+        (backwards, timid, short_sighted, slightly("logs"), after, discounted_otherwise, halfway),
     ),
 ]
 
@@ -93,6 +101,23 @@ def test_it_fails_for(check, wrong):
     for p in by_hand.rich():
         assert not check(spoiled(p, **wrong(p))).holds
         assert check(spoiled(p)).holds
+
+
+@pytest.mark.parametrize(
+    ("whole", "parts"),
+    [
+        (inversion.lfl_lemma_1, (inversion.lfl_lemma_1_forward, inversion.lfl_lemma_1_backward)),
+        (inversion.lfl_theorem_1, (inversion.lemma_4_9, inversion.lfl_theorem_1_optimum)),
+        (inversion.lfl_theorem_2, (inversion.theorem_5_1, inversion.lfl_theorem_2_optimum)),
+    ],
+)
+def test_what_has_two_parts_is_as_bad_as_the_worse(whole, parts):
+    for p in by_hand.rich():
+        for wrong in (lambda p: {}, halfway, slightly("q"), slightly("logs")):
+            other = spoiled(p, **wrong(p))
+            found = [part(other) for part in parts]
+            assert whole(other) in found
+            assert whole(other).ratio == max(bound.ratio for bound in found)
 
 
 def test_remark_5_2_fails_for_a_wrong_improvement():
@@ -193,6 +218,11 @@ def test_next_actions_make_no_difference_at_the_optimum():
 
 def test_when_opponents_move_makes_no_difference_without_a_future():
     assert violated(inversion.equation_11_after, variants(gammas=(0.0,))) == 0
+
+
+def test_eq_11_is_right_with_the_opponents_of_before():
+    for p in by_hand.rich():
+        assert inversion.equation_11_after(spoiled(p, everyone_after=p.policies)).holds
 
 
 def test_when_opponents_move_makes_no_difference_if_they_do_not():

@@ -3,11 +3,12 @@ import math
 import by_hand
 import naive
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import random_game
 
 from malfl.bounds import Bound
-from malfl.statements.trial import SUMMARY, put_to_the_test, summary, while_they_learn
+from malfl.statements.trial import SUMMARY, for_print, put_to_the_test, summary, while_they_learn
 
 GAMES = (0, 1, 2, 3)  # a check gets whatever is put to the test
 
@@ -52,6 +53,13 @@ def test_a_summary_counts_games_and_violations_and_tells_three_ratios(trials):
         ["impossible", 4, 4, math.inf, math.inf, math.inf],
         ["where it applies", 2, 0, 0.25, 0.25, 0.25],
     ]
+
+
+def test_in_print_ratios_have_three_digits_and_counts_all_of_theirs():
+    rows = [("some statement", 123456, 7890, 1.0, 0.98765, 12345678.0)]
+    found = for_print(pd.DataFrame(rows, columns=SUMMARY))
+    assert list(found.index) == ["some statement"]
+    assert found.to_numpy().tolist() == [[123456, 7890, "1", "0.988", "1.23e+07"]]
 
 
 def test_a_median_is_no_mean():
