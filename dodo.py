@@ -333,10 +333,8 @@ def make_site() -> bool:
     shutil.copytree(
         ROOT / "book", source / "book", ignore=shutil.ignore_patterns("profiles", ".*", "*.ipynb")
     )
-    for made in (
-        *(NOTEBOOKS / chapter.name for chapter in CHAPTERS),
-        *map(RESULTS.joinpath, ERRATUM),
-    ):
+    chapters = [NOTEBOOKS / chapter.name for chapter in CHAPTERS]
+    for made in (*chapters, *(RESULTS / name for name in SHOWN_ON_PAGES)):
         shutil.copy(made, source / "book")
     command = [
         str(Path(sys.executable).with_name("jupyter-book")), "build", str(source),

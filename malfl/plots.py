@@ -323,7 +323,7 @@ def tightness(trials: pd.DataFrame, columns: int = 3) -> Figure:
     Parameters
     ----------
     trials
-        Columns ``statement`` (a panel each) and ``ratio``.
+        Columns ``statement`` (a panel each), ``ratio`` and ``holds``.
     """
     names = trials["statement"].unique()
     rows = -(-len(names) // columns)
@@ -334,8 +334,9 @@ def tightness(trials: pd.DataFrame, columns: int = 3) -> Figure:
     for axes in grid.flat[len(names) :]:
         axes.set_visible(False)
     for axes, name in zip(grid.flat, names, strict=False):
-        ratio = trials.loc[trials["statement"] == name, "ratio"].clip(0, edges[-1])
-        ratio = ratio.mask(np.isclose(ratio, 1, rtol=1e-7), 1 - 1e-9)  # attained, not violated
+        games = trials[trials["statement"] == name]
+        ratio = games["ratio"].clip(0, edges[-1])
+        ratio = ratio.mask(games["holds"], ratio.clip(upper=1 - 1e-9))  # attained up to rounding
         shares, _ = np.histogram(ratio, edges, weights=np.full(len(ratio), 1 / len(ratio)))
         colours = [AGENT_COLOURS[3 if edge >= 1 else 0] for edge in edges[:-1].round(9)]
         axes.bar(edges[:-1], shares, width=edges[1], align="edge", color=colours)
@@ -403,7 +404,9 @@ def cost_curves(table: pd.DataFrame, x: str, y: str, hue: str, labels: tuple[str
     figure, axes = plt.subplots(figsize=(7, 4.2))
     sns.lineplot(table, x=x, y=y, hue=hue, style=hue, markers=True, dashes=False, ax=axes)
     axes.set(xscale="log", yscale="log", xlabel=labels[0], ylabel=labels[1])
-    axes.set_ylim(table[y].min() / 1.5, table[y].max() * 1.5)
+    # On a busy machine a difference of two short times can come out below zero.
+    if (costs := table.loc[table[y] > 0, y]).size:
+        axes.set_ylim(costs.min() / 1.5, costs.max() * 1.5)
     axes.xaxis.set_major_locator(FixedLocator(sorted(set(table[x]))))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     for axis, form in ((axes.xaxis, "{x:,.0f}"), (axes.yaxis, "{x:g}")):

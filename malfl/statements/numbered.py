@@ -209,7 +209,8 @@ def statements(summaries: Iterable[pd.DataFrame]) -> pd.DataFrame:
                 counter.text if counter else "",
             )
         rows.append((item.paper, item.statement, *result, item.chapter))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.astype({"instances": "Int64", "violations": "Int64"})
 
 
 def at_a_glance(table: pd.DataFrame) -> pd.DataFrame:

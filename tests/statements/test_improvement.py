@@ -43,6 +43,13 @@ def test_an_equation_may_be_off_by_a_ten_thousand_millionth_of_its_size():
     assert not improvement.equation(-3e-10, 2.0).holds
 
 
+def test_an_equation_counts_even_where_there_is_nothing_but_zeros():
+    game = MarkovGame(actions=(1, 1), transitions=[[0]], rewards=[[0.0], [0.0]], start=0, gamma=0.5)
+    p = Prediction(game, game.uniform_policies(), 0, 1.0, [0.0])
+    for check in (improvement.equation_1, improvement.equation_2, improvement.lemma_4_6):
+        assert check(p).ratio == 0  # and not NaN, which is left out of trials
+
+
 # No check is unable to fail: each of these is handed something that is wrong, if by a millionth.
 
 SPOILED = {
@@ -292,7 +299,8 @@ def test_one_who_loses_alone_does_not_make_all_lose():
 
 
 def test_losing_is_told_as_a_plain_iteration_tells_it():
-    for p in (*by_hand.rich(), *by_hand.rich_alone()):
+    small = random_predictions(150, seed=7, agents=(2, 2), states=(1, 2), gammas=(0.0, 0.3))
+    for p in (*by_hand.rich(), *by_hand.rich_alone(), *small):
         after = by_hand.improved(p)
         now = by_hand.values(p, after)
         drops = [

@@ -66,7 +66,8 @@ def slightly(name):
 
 
 def discounted_otherwise(p):
-    return {"process": by_hand.changed(p.process, gamma=p.game.gamma / 2)}
+    process = by_hand.changed(p.process, gamma=p.game.gamma / 2)
+    return {"process": process, "optimum": soft_optimum(process, p.alpha).policy}
 
 
 def halfway(p):
@@ -194,6 +195,26 @@ def test_it_is_violated_in_many_games_and_in_every_one_without_special_cases(che
 def test_it_is_violated_by_single_agents_too(check):
     assert 0.4 < violated(check, by_hand.alone()) < 1
     assert violated(check, by_hand.rich_alone()) == 1
+
+
+@pytest.mark.parametrize("check", [inversion.lemma_4_9, inversion.section_5_2_shaping])
+def test_improvements_are_compared_for_a_reward_and_one_plus_g_less_what_g_is_expected_to_be(
+    monkeypatch, check
+):
+    seen = []
+    monkeypatch.setattr(inversion, "equation", lambda off, size: seen.append(off))
+    for p in (*by_hand.rich()[:4], *by_hand.rich_alone()[:4]):
+        g = p.q_error.mean(axis=1) + p.alpha
+        check(p)
+        factor = p.game.gamma if check is inversion.lemma_4_9 else 1.0
+        ahead = (p.game.transitions @ g).reshape(p.game.n_states, -1)
+        rewards = [p.game.joint_reward(i) for i in range(p.game.n_agents)]
+        rewards[p.agent] = rewards[p.agent] + g[:, None] - factor * ahead
+        shaped = Prediction(
+            by_hand.changed(p.game, rewards=rewards), p.policies, p.agent, p.alpha, p.guess
+        )
+        logs = [np.log(by_hand.improved(one)[p.agent]) for one in (shaped, p)]
+        np.testing.assert_allclose(seen.pop(), logs[0] - logs[1], atol=1e-9)
 
 
 def variants(**ranges):
