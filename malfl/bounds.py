@@ -72,7 +72,10 @@ def certified_reward_error(
         If a policy is not one or has a zero, or a number is out of range.
     """
     alpha, gamma = checks.positive(alpha, "alpha"), checks.discount(gamma)
-    change = _logs(predicted, "predicted") - _logs(observed, "observed")
+    actual, expected = _logs(observed, "observed"), _logs(predicted, "predicted")
+    if expected.shape != actual.shape:
+        raise ValueError(f"predicted must have shape {actual.shape}, got {expected.shape}")
+    change = expected - actual
     omega = float(np.ptp(change, axis=1).max())
     return RewardError(alpha * (1 - gamma) * omega / 2, alpha * (1 + gamma) * omega / 2)
 
@@ -120,11 +123,11 @@ def log_changes(probability: float, divergence: float) -> tuple[float, float]:
     p, limit = checks.probability(probability, "probability"), float(divergence)
     if not limit >= 0:
         raise ValueError(f"divergence must be 0 or more, got {limit}")
+    # Beside a probability that is next to nothing, a divergence that seems 0 may be one as well.
+    if p < 1e-300 or (ratio := limit / p) > 1e300:
+        return math.inf, math.inf if p == 0 else -math.log(p)
     if limit == 0:
         return 0.0, 0.0
-    ratio = limit / p if p > 1e-300 else math.inf
-    if ratio > 1e300:
-        return math.inf, math.inf if p == 0 else -math.log(p)
     if p == 1:
         return limit, 0.0
 
@@ -328,17 +331,16 @@ def t3(prediction: Prediction) -> Bound:
     """
     gamma, delta = prediction.game.gamma, _divergence(prediction)
     fall, rise = log_changes(_inverse_rho(prediction), delta)
-    right = prediction.alpha * max(delta + gamma * rise, gamma * fall if gamma else 0.0)
+    right = prediction.alpha * (max(delta + gamma * rise, gamma * fall) if gamma else delta)
     return Bound(_mean_canonical_error(prediction), right, _reward_size(prediction))
 
 
 def t3_closed(prediction: Prediction) -> Bound:
     """T3 in closed form: <= alpha (delta + gamma rho (delta + sqrt(delta / 2)))."""
     gamma, delta = prediction.game.gamma, _divergence(prediction)
-    spread = delta + math.sqrt(delta / 2)
     inverse = _inverse_rho(prediction)
-    second = gamma * spread / inverse if inverse > 0 else math.inf
-    right = prediction.alpha * (delta + (second if gamma * spread else 0.0))
+    second = (delta + math.sqrt(delta / 2)) / inverse if inverse > 1e-300 else math.inf
+    right = prediction.alpha * (delta + gamma * second if gamma else delta)
     return Bound(_mean_canonical_error(prediction), right, _reward_size(prediction))
 
 
@@ -417,7 +419,7 @@ def _largest_divergence(x: float) -> float:
     if x < 1e-3:
         return x * x / 2 - x**4 / 36
     far = math.exp(-2 * x) if x < 400 else 0.0
-    return x * (1 + far) / (1 - far) - 1 + x + math.log1p(-far) - math.log(2 * x)
+    return x * (1 + far) / (1 - far) - 1 + x + math.log1p(-far) - math.log(2) - math.log(x)
 
 
 def _coin_divergence(p: float, change: float) -> float:

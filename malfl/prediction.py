@@ -157,8 +157,12 @@ class Prediction:
     @cached_property
     def divergence(self) -> FloatArray:
         """KL(pi_new || pi-hat_new) in each state, shape (S,)."""
-        # The mean of e^d is 1, so this is -E[d], without differences that cancel.
-        return np.asarray((np.exp(self.logs) * (np.expm1(self.change) - self.change)).sum(axis=1))
+        # The mean of e^d is 1, so this is -E[d]. Where d is small the terms must not cancel, where
+        # it is large e^d must not overflow.
+        d, new = self.change, np.exp(self.logs)
+        little = np.clip(d, -1, 1)
+        near, far = new * (np.expm1(little) - little), np.exp(self.logs + d) - new * (1 + d)
+        return np.asarray(np.where(np.abs(d) < 1, near, far).sum(axis=1))
 
     @cached_property
     def canonical(self) -> FloatArray:

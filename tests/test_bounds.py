@@ -330,6 +330,29 @@ def test_improvements_that_are_nearly_certain_have_bounds(gap, wrong, gamma):
         assert found.loc[["T3", "T3, closed form"], "right"].tolist() == pytest.approx([kl, kl])
 
 
+def test_rounding_is_a_part_of_what_was_subtracted():
+    for p in many():
+        largest = max(np.abs(p.error).max(), np.abs(p.q_error).max(), p.alpha)
+        assert largest <= bounds.theorem_6_1(p).size <= 3 * largest
+
+
+def test_rare_actions_count_unless_they_are_never_taken():
+    never, rare = ([[1e-3, 0.999 - x, x]] for x in (0.0, 1e-6))
+    for policy, action in ((never, 0), (rare, 2)):
+        p = one_agent([[0, 0, 0]], [[-5.0, 9.0, -30.0]], [[5.0, 9.0, 0.0]], policy, gamma=0)
+        expected = math.log(policy[0][action]) - p.logs[0, action]
+        assert bounds.rho_bound(p).left == pytest.approx(expected)
+        assert bounds.rho(p) == pytest.approx(math.exp(expected))
+    sure = one_agent([[0, 0]], [[0.0, 800.0]], [[0.0, 800.0]], [FIRST], gamma=0)
+    assert bounds.rho_bound(sure).left == 800
+    assert bounds.rho(sure) == math.inf
+
+
+def test_policies_may_be_off_by_rounding():
+    p = one_agent([[0]], [[1.0]], [[2.0]], [[1 - 1e-15]], gamma=0.5)
+    assert bounds.report(p)["holds"].all()
+
+
 @pytest.mark.parametrize("check", [bounds.theorem_a_2, bounds.theorem_6_5])
 def test_a_right_hand_side_beyond_floats_is_infinite(check):
     reward, guess = [[-2000.0, 0.0, 0.0]], [[-2000.0, 0.5, 0.0]]
@@ -503,7 +526,7 @@ def test_small_moves_are_not_lost(p, divergence):
 
 
 def test_without_a_divergence_nothing_moves():
-    for p in (0.0, 1e-310, *PROBABILITIES):
+    for p in (1e-299, *PROBABILITIES):
         assert log_changes(p, 0) == (0, 0)
 
 
@@ -511,7 +534,8 @@ def test_beyond_all_divergences_everything_moves():
     assert log_changes(0.25, math.inf) == (math.inf, math.log(4))
     assert log_changes(1, math.inf) == (math.inf, 0)
     assert log_changes(0, math.inf) == log_changes(0, 0.1) == (math.inf, math.inf)
-    assert log_changes(1e-305, 0.1) == (math.inf, -math.log(1e-305))
+    for divergence in (0, 0.1):  # to such an event, what is less than a float is as good as all
+        assert log_changes(1e-305, divergence) == (math.inf, -math.log(1e-305))
 
 
 @pytest.mark.parametrize("p", [1e-100, 1e-200, 1e-299])

@@ -131,3 +131,36 @@ def test_deviations_are_drawn_twice_to_either_side():
     for axes, (low, high) in zip(figure.axes, ((1.3, 1.7), (1.6, 2.4)), strict=True):
         (bars,) = axes.containers[0][2]
         np.testing.assert_allclose(bars.get_segments()[0][:, 1], [low, high])
+
+
+def test_tightness_shows_in_red_only_what_is_violated():
+    trials = pd.DataFrame(
+        {
+            "statement": ["A", "A", "A", "B", "B"],
+            "ratio": [0.51, 1 + 1e-9, 1.23, 7.0, -2.0],
+            "holds": [True, True, False, False, True],
+        }
+    )
+    figure = plots.tightness(trials)
+    bars = [
+        {round(b.get_x(), 2): (b.get_height(), b.get_facecolor()[0] > 0.5) for b in axes.patches}
+        for axes in figure.axes[:2]
+    ]
+    seen = [{x: h for x, (h, _) in panel.items() if h > 0} for panel in bars]
+    assert seen[0] == pytest.approx({0.5: 1 / 3, 0.95: 1 / 3, 1.2: 1 / 3})
+    assert seen[1] == pytest.approx({0.0: 0.5, 1.45: 0.5})
+    assert all(red == (x >= 1) for panel in bars for x, (_, red) in panel.items())
+
+
+def test_both_sides_are_lines_over_x():
+    table = pd.DataFrame({"x": [1.0, 2.0], "left": [1.0, 3.0], "right": [2.0, 2.5]})
+    (axes,) = plots.both_sides(table, "x", ["left", "right"], ("size", "nats"), log=True).axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[1.0, 3.0], [2.0, 2.5]]
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_ylabel()) == ("log", "log", "nats")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["left", "right"]
+
+
+def test_costs_below_zero_are_left_out_of_a_logarithmic_axis():
+    table = pd.DataFrame({"n": [1, 2, 4], "t": [-1.0, 2.0, 4.0], "who": "a"})
+    (axes,) = plots.cost_curves(table, "n", "t", "who", ("n", "t")).axes
+    np.testing.assert_allclose(axes.get_ylim(), [2 / 1.5, 6.0])

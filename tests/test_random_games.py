@@ -72,8 +72,16 @@ def test_what_is_drawn_unless_something_else_is_asked_for():
     assert 4.5 < alphas.max() <= 5
     assert 0.4 < np.mean(alphas < 0.5) < 0.6  # halfway, on a logarithmic scale
     assert 0.15 < np.mean(alphas < 0.125) < 0.25
-    shapes = [p.guess.ndim for p in games]
-    assert 0.25 < shapes.count(1) / len(shapes) < 0.42
+    assert 0.25 < np.mean([p.guess.ndim == 1 for p in games]) < 0.42
+    large = [p for p in games if p.game.n_states > 3 and p.game.n_joint_actions > 3]
+    assert 0.2 < np.mean([p.game.is_deterministic for p in large]) < 0.45
+    assert 0.2 < np.mean([dense(p.game).all(axis=2).mean() for p in large]) < 0.4
+    stays = [(dense(p.game).diagonal(axis1=0, axis2=2) == 1).all(axis=0) for p in large]
+    assert 0.1 < np.concatenate(stays).mean() < 0.22
+    sizes = [p.game.rewards[0].std() / p.alpha for p in large]
+    errors = [size for kind, size in map(error, large) if kind == "normal"]
+    assert 0.02 < min(sizes) < 0.2 < 5 < max(sizes) < 20
+    assert 0.0005 < min(errors) < 0.05 < 15 < max(errors) < 60
 
 
 def test_someone_with_a_choice_is_looked_at():

@@ -15,6 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from malfl.published import TABLE_1
 from malfl.scores import SCORECARD, table_1_for_print
+from malfl.statements.numbered import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / os.environ.get("MALFL_SITE", "_build/quick")
@@ -83,8 +84,8 @@ def soup(page):
 
 def test_the_site_is_whole():
     assert {"index.html", "search.html", "book/index.html", "book/references.html"} <= set(PAGES)
-    chapters = {p.stem for p in (ROOT / "book").glob("0*")}
-    assert chapters == {Path(page).stem for page in PAGES if page.startswith("book/0")}
+    chapters = {p.stem for p in (ROOT / "book").glob("[0-9]*")}
+    assert chapters == {Path(p).stem for p in PAGES if p.startswith("book/") and p[5].isdigit()}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -188,6 +189,32 @@ def test_the_scorecard_compares_every_cell_of_table_1():
     assert set(card["verdict"]) <= {
         "reproduced", "differs", "holds", "fails", "corrected", "beyond"
     }  # fmt: skip
+
+
+def test_every_numbered_item_has_a_verdict_and_a_link_to_its_check():
+    table = pd.read_csv(BUILD / "results" / "statements.csv")
+    assert tuple(table.columns) == COLUMNS
+    page = soup("book/13-erratum-at-a-glance.html")
+    rows = page.select("table#tab-erratum tbody tr")
+    shown = [[cell.get_text(strip=True) for cell in row.select("td")] for row in rows]
+    expected = table[["paper", "statement", "verdict"]].to_numpy().tolist()
+    curly = "\N{RIGHT SINGLE QUOTATION MARK}"
+    assert [[t.replace(curly, "'") for t in row[:3]] for row in shown] == expected
+    assert all(row.select_one("td:last-child a[href]") for row in rows)
+
+
+def test_nothing_that_is_said_to_hold_is_violated_by_any_game():
+    table = pd.read_csv(BUILD / "results" / "statements.csv")
+    holds = table[table["verdict"].isin(["holds", "corrected", "checked", "vacuous"])]
+    assert (holds["violations"] == 0).all()
+    assert (holds["max_ratio"] < 1 + 1e-6).all()
+    false = table[table["verdict"].isin(["fails", "misprint"])]
+    assert (false["violations"].gt(0) | false["counterexample"].notna()).all()
+    proven = table["statement"].str.match("Theorem|Lemma|Corollary|T[1-4]")
+    if BUILD.name == "paper":
+        assert (table.loc[proven, "instances"] >= 5000).all()
+    sharp = pd.read_csv(BUILD / "results" / "attained.csv").set_index("statement")["ratio"]
+    assert {"T1, above", "T1, below", "T2", "T3", "T4"} <= set(sharp[sharp > 0.999].index)
 
 
 def test_results_are_written_beside_the_site():

@@ -258,28 +258,24 @@ def test_when_opponents_move_makes_no_difference_if_they_do_not():
         assert inversion.equation_11_after(still).holds
 
 
-@pytest.fixture(scope="module")
-def beside_a_bystander():
-    """Agents whose rewards and next states, each a certain one, are their own affair."""
-    return [
-        Prediction(
-            by_hand.changed(
-                p.game,
-                actions=(p.game.actions[0], 2),
-                transitions=p.game.transitions[np.repeat(np.arange(len(p.error.ravel())), 2)],
-                rewards=[np.repeat(p.game.joint_reward(0), 2, axis=1)] * 2,
-            ),
-            [p.policy, np.full((p.game.n_states, 2), 0.5)],
-            0,
-            p.alpha,
-            p.guess if p.guess.ndim == 1 else np.repeat(p.guess, 2, axis=1),
+@pytest.mark.parametrize("agent", [0, 1])
+def test_eq_12_is_right_for_agents_whose_affairs_are_their_own(agent):
+    """Reward and next state, a certain one, are a matter of one's own action."""
+    for p in variants(agents=(1, 1), states=(2, 5), gammas=(0.6, 0.9), spreads=(0.0,)):
+        states, own = p.policy.shape
+        joint = np.arange(states * own).reshape(states, own)
+        joint = np.tile(joint, 2) if agent else np.repeat(joint, 2, axis=1)
+        game = MarkovGame(
+            actions=(2, own) if agent else (own, 2),
+            transitions=p.game.transitions[joint.ravel()],
+            rewards=[p.game.joint_reward(0).ravel()[joint]] * 2,
+            start=0,
+            gamma=p.game.gamma,
         )
-        for p in variants(agents=(1, 1), states=(2, 5), gammas=(0.6, 0.9), spreads=(0.0,))
-    ]
-
-
-def test_eq_12_is_right_for_agents_whose_affairs_are_their_own(beside_a_bystander):
-    assert violated(inversion.equation_12, beside_a_bystander) == 0
+        bystander = np.full((states, 2), 0.5)
+        policies = [bystander, p.policy] if agent else [p.policy, bystander]
+        beside = Prediction(game, policies, agent, p.alpha, game.rewards[agent])
+        assert inversion.equation_12(beside).holds
 
 
 def test_eq_12_is_wrong_where_only_next_states_depend_on_a_bystander():
