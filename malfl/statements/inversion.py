@@ -6,6 +6,7 @@ from scipy.special import logsumexp, xlogy
 
 from malfl.bounds import Bound
 from malfl.checks import FloatArray
+from malfl.estimation import entropy_regularised
 from malfl.games import MarkovGame, Policies
 from malfl.identifiability import open_directions
 from malfl.prediction import Prediction
@@ -112,7 +113,8 @@ def equation_11_after(p: Prediction) -> Bound | None:
 def equation_12(p: Prediction) -> Bound | None:
     """Eq. 12 at its word: the true reward makes the loss 0 for each (s, a, s'), g being free.
 
-    Not only on average over a^-i and s', as Theorem 5.1 has it.
+    Not only on average over a^-i and s', as Theorem 5.1 has it. Every joint action counts, since
+    the policies that are improvements play each.
     """
     if p.game.n_agents == 1:
         return None
@@ -135,12 +137,14 @@ def lfl_section_4_3(p: Prediction) -> Bound | None:
     return Bound(float(directions), 1.0)
 
 
-def equation_10_as_printed(p: Prediction) -> Bound:
-    """That what was played maximises -sum(ln p) + lambda H.
+def equation_10_as_printed(p: Prediction) -> Bound | None:
+    """That what was played, unless certain, maximises -sum(ln p) + lambda H, lambda = .3.
 
-    Compared with a policy that all but gives up the action most played, lambda = .3.
+    Compared with a policy that all but gives up the action most played.
     """
     played = p.policy[0]
+    if played.max() > 1 - 1e-12:
+        return None
     other = np.where(np.arange(len(played)) == played.argmax(), 1e-6, 1.0)
     other /= other.sum()
 
@@ -151,13 +155,22 @@ def equation_10_as_printed(p: Prediction) -> Bound:
 
 
 def equation_10(p: Prediction) -> Bound:
-    """With the signs put right and lambda = 0, it does."""
-    played = p.policy[0]
-    even = np.full_like(played, 1 / len(played))
-    others = [0.9 * played + 0.1 * even, even]
-    # Likelihoods, not their logarithms, so that both sides are positive.
-    best = max(float(np.exp(xlogy(played, policy).sum())) for policy in others)
-    return Bound(best, float(np.exp(xlogy(played, played).sum())))
+    """With the sign put right, its closed form is the maximum, lambda = .3.
+
+    Compared with what was played, the uniform policy, and the closed form itself shifted by a tenth
+    and by a thousandth towards each action.
+    """
+    counts = np.round(1e6 * p.policy[0])
+    played, own = counts / counts.sum(), len(counts)
+    found = entropy_regularised(counts)
+    others = [played, np.full(own, 1 / own)]
+    others += [(1 - e) * found + e * np.eye(own)[a] for a in range(own) for e in (0.1, 1e-3)]
+
+    def likelihood(policy: FloatArray) -> float:
+        # Not its logarithm, so that both sides are positive.
+        return float(np.exp(xlogy(played, policy).sum() + 0.3 * entropy(policy)))
+
+    return Bound(max(likelihood(policy) for policy in others), likelihood(found))
 
 
 def new_action_q(game: MarkovGame, policies: Policies, agent: int, alpha: float) -> FloatArray:
@@ -233,7 +246,7 @@ def _shaped(p: Prediction, g: FloatArray) -> FloatArray:
 
 
 def _state_function(p: Prediction) -> FloatArray:
-    """Some function of the state that has nothing to do with the reward."""
+    """Some function of the state to shape rewards by: what errors of the guess come to."""
     return np.asarray(p.q_error.mean(axis=1) + p.alpha)
 
 
