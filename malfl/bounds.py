@@ -23,9 +23,7 @@ from scipy.special import log_softmax
 
 from malfl import checks
 from malfl.checks import FloatArray
-from malfl.games import MarkovGame
 from malfl.prediction import Prediction
-from malfl.soft import soft_q
 
 RELATIVE = 1e-8  # by how much of it a right-hand side may be passed, for rounding
 ABSOLUTE = 1e-12  # and by how much of the size of what is compared
@@ -111,17 +109,18 @@ def log_changes(probability: float, divergence: float) -> tuple[float, float]:
     Parameters
     ----------
     probability
-        p in (0, 1]. With p below 1e-300 the answer is infinite.
+        p in [0, 1]. With p below 1e-300 the first answer is infinite.
     divergence
-        KL(before || after) in nats, 0 or more.
+        KL(before || after) in nats, 0 or more, infinity included.
 
     Returns
     -------
     (fall, rise)
         t in [0, inf] and u in [0, -ln p].
     """
-    p, limit = checks.probability(probability, "probability"), float(divergence)
-    if not limit >= 0:
+    p = checks.probability(probability, "probability")
+    limit = divergence if divergence == math.inf else checks.real(divergence, "divergence")
+    if limit < 0:
         raise ValueError(f"divergence must be 0 or more, got {limit}")
     # Beside a probability that is next to nothing, a divergence that seems 0 may be one as well.
     if p < 1e-300 or (ratio := limit / p) > 1e300:
@@ -154,7 +153,7 @@ class Bound:
     def ratio(self) -> float:
         """Left / right, 1 if the bound is attained; NaN where both are no more than rounding."""
         room = ABSOLUTE * self.size
-        if abs(self.left) <= room and self.right <= room:
+        if abs(self.left) <= room and abs(self.right) <= room:
             return math.nan
         return self.left / self.right if self.right > 0 else math.inf
 
@@ -191,20 +190,10 @@ def identity(prediction: Prediction) -> Bound:
 
 def equation_15(prediction: Prediction) -> Bound:
     """By definition, alpha (ln pi_new - ln pi-hat_new) = E[Q of R + sh_c] - E[Q of R-hat]."""
-    process, gamma = prediction.process, prediction.game.gamma
-    true = np.asarray(process.rewards[0])
-    g = prediction.canonical
-    shaped, guessed = true + g[:, None] - gamma * prediction.ahead(g), true + prediction.error
-    q, q_hat = (
-        soft_q(
-            MarkovGame(
-                actions=process.actions, transitions=process.transitions, rewards=[reward],
-                start=process.start, gamma=gamma,
-            ),
-            (prediction.policy,), 0, prediction.alpha,
-        )
-        for reward in (shaped, guessed)
-    )  # fmt: skip
+    true, g = np.asarray(prediction.process.rewards[0]), prediction.canonical
+    shaped = true + g[:, None] - prediction.game.gamma * prediction.ahead(g)
+    q = prediction.soft_q(shaped, prediction.policy)
+    q_hat = prediction.soft_q(true + prediction.error, prediction.policy)
     alpha = prediction.alpha
     predicted = log_softmax(q_hat / alpha, axis=1)
     off = alpha * (prediction.logs - predicted) - (q - q_hat)
@@ -371,7 +360,8 @@ def t4_closed(prediction: Prediction) -> Bound:
     """
     share = math.sqrt(_divergence(prediction) / 2)
     least = float(np.exp(prediction.logs.min()))
-    change = -math.log1p(-share / least) if share < least else math.inf
+    known = least > 1e-300 and share < least  # no less would be seen beside a smaller one
+    change = -math.log1p(-share / least) if known else math.inf
     right = prediction.alpha * (1 + prediction.game.gamma) * change
     return Bound(_canonical_error(prediction), right, _reward_size(prediction))
 

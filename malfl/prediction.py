@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
-from scipy.sparse import csc_array, csr_array, eye_array, hstack, kron, vstack
-from scipy.sparse.linalg import splu
+from scipy.sparse import csr_array, eye_array, hstack, kron, vstack
+from scipy.sparse.linalg import spsolve
 from scipy.special import log_softmax, logsumexp
 
 from malfl import checks
 from malfl.checks import FloatArray
 from malfl.games import MarkovGame, Policies
 from malfl.soft import (
+    DENSE_STATES,
+    entropy,
     expectation_over_opponents,
     improve_all,
     induced_mdp,
@@ -70,7 +72,7 @@ class Prediction:
     ) -> None:
         checks.instance(game, MarkovGame, "game", "with the true rewards")
         agent = game.check_agent(agent)
-        reward = checks.finite(guess, "guess")
+        given, reward = game.check_policies(policies), checks.finite(guess, "guess")
         states, own, joint = game.n_states, game.actions[agent], game.n_joint_actions
         if reward.shape == (states, own):
             reward = reward[:, game.own_actions[agent]]
@@ -81,7 +83,7 @@ class Prediction:
             )
         for name, value in {
             "game": game,
-            "policies": game.check_policies(policies),
+            "policies": tuple(p / p.sum(axis=1, keepdims=True) for p in given),
             "agent": agent,
             "alpha": checks.positive(alpha, "alpha"),
             "guess": reward,
@@ -152,22 +154,30 @@ class Prediction:
     @cached_property
     def change(self) -> FloatArray:
         """D = ln pi-hat_new - ln pi_new, shape (S, A_i)."""
-        return (self.q_error - self.canonical[:, None]) / self.alpha
+        # pi-hat_new is pi_new e^lift, normalised. Where lift is small its mean must not cancel.
+        lift = (self.q_error - self.q_error.max(axis=1, keepdims=True)) / self.alpha
+        near = np.log1p((np.exp(self.logs) * np.expm1(np.maximum(lift, -1))).sum(axis=1))
+        far = logsumexp(self.logs + lift, axis=1)
+        return np.asarray(lift - np.where(lift.min(axis=1) > -1, near, far)[:, None])
 
     @cached_property
     def divergence(self) -> FloatArray:
         """KL(pi_new || pi-hat_new) in each state, shape (S,)."""
-        # The mean of e^d is 1, so this is -E[d]. Where d is small the terms must not cancel, where
-        # it is large e^d must not overflow.
+        # The mean of e^d is 1, so this is E[e^d - 1 - d], of which no term is negative: by its
+        # series where differences would cancel, with e^d pi_new where e^d alone would overflow.
         d, new = self.change, np.exp(self.logs)
         little = np.clip(d, -1, 1)
-        near, far = new * (np.expm1(little) - little), np.exp(self.logs + d) - new * (1 + d)
-        return np.asarray(np.where(np.abs(d) < 1, near, far).sum(axis=1))
+        terms = np.select(
+            [np.abs(d) < 1e-5, np.abs(d) < 1],
+            [new * little**2 / 2 * (1 + little / 3), new * (np.expm1(little) - little)],
+            np.exp(self.logs + d) - new * (1 + d),
+        )
+        return np.asarray(terms.sum(axis=1))
 
     @cached_property
     def canonical(self) -> FloatArray:
         """g(s) = alpha (ln Z-hat - ln Z), the shaping in the papers' proofs, shape (S,)."""
-        return np.asarray(self.alpha * logsumexp(self.logs + self.q_error / self.alpha, axis=1))
+        return np.asarray(self.q_error[:, 0] - self.alpha * self.change[:, 0])
 
     @cached_property
     def best(self) -> FloatArray:
@@ -196,11 +206,20 @@ class Prediction:
         """E[value(s')] after each own action, shape (S, A_i)."""
         return np.asarray((self.process.transitions @ value).reshape(self.error.shape))
 
+    def soft_q(self, reward: FloatArray, policy: FloatArray) -> FloatArray:
+        """Soft Q in the agent's process for another reward and policy, each (S, A_i)."""
+        gain = (policy * reward).sum(axis=1) + self.alpha * entropy(policy)
+        return reward + self.game.gamma * self.ahead(self.discounted(policy, gain))
+
     def discounted(self, policy: FloatArray, gain: FloatArray) -> FloatArray:
         """Solve v = gain + gamma P_policy v, shape (S,)."""
         chain = state_transitions(self.process, policy)
-        matrix = eye_array(self.game.n_states) - self.game.gamma * chain
-        return np.asarray(splu(csc_array(matrix)).solve(gain))
+        if len(gain) <= DENSE_STATES:
+            matrix = np.eye(len(gain)) - self.game.gamma * chain.toarray()
+            return np.asarray(np.linalg.solve(matrix, gain))
+        return np.asarray(
+            spsolve(eye_array(len(gain), format="csc") - self.game.gamma * chain, gain)
+        )
 
 
 def best_shaping(error: FloatArray, shaping: csr_array) -> FloatArray:

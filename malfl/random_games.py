@@ -56,6 +56,10 @@ def random_predictions(
         If a range is empty or out of bounds.
     """
     rng = checks.generator(seed)
+    options = {"gammas": gammas, "spreads": spreads, "reward_classes": reward_classes}
+    for name, values in options.items():
+        if len(values) == 0:
+            raise ValueError(f"{name} must name at least one to draw from, got none")
     for name, (low, high) in {"agents": agents, "states": states, "actions": actions}.items():
         checks.count(high, f"{name}[1]", checks.count(low, f"{name}[0]"))
     for name, (least, most) in {"alphas": alphas, "scales": scales, "errors": errors}.items():
@@ -68,7 +72,9 @@ def random_predictions(
         checks.probability(spread, f"spreads[{k}]")
     for name in reward_classes:
         checks.choice(name, "reward_classes", REWARD_CLASSES)
-    for _ in range(checks.count(number, "number")):
+    number = checks.count(number, "number")
+
+    def draw() -> Prediction:
         sizes = rng.integers(*actions, size=rng.integers(*agents, endpoint=True), endpoint=True)
         own, many = tuple(sizes.tolist()), int(rng.integers(*states, endpoint=True))
         alpha = _between(rng, alphas)
@@ -93,7 +99,9 @@ def random_predictions(
         )  # fmt: skip
         if rng.random() < 0.2:  # the observer has it the wrong way round
             wrong = -rng.uniform(1, 3) * (rewards[agent] - rewards[agent].mean())
-        yield Prediction(game, random_policies(rng, game), agent, alpha, rewards[agent] + wrong)
+        return Prediction(game, random_policies(rng, game), agent, alpha, rewards[agent] + wrong)
+
+    return (draw() for _ in range(number))
 
 
 def random_reward(

@@ -8,6 +8,7 @@ import pytest
 from conftest import GAMES, random_game, random_policies
 
 from malfl import MarkovGame, prediction
+from malfl.bounds import report
 from malfl.prediction import Prediction
 from malfl.random_games import random_predictions
 from malfl.recovery.diagnostics import REWARD_CLASSES
@@ -74,9 +75,9 @@ def test_a_prediction_is_two_improvements_compared(game, policies, zeros):
             joint = joint_guess(game, agent, guess)
             check(found, naive.predict(game, policies, agent, 0.7, joint))
             assert found.state_only == (game.rewards[agent].ndim == 1 and len(shape) == 1)
-            np.testing.assert_array_equal(found.policy, policies[agent])
+            np.testing.assert_allclose(found.policy, policies[agent], rtol=1e-15)
             for i in set(range(game.n_agents)) - {agent}:
-                np.testing.assert_array_equal(found.after[i], policies[i])
+                np.testing.assert_allclose(found.after[i], policies[i], rtol=1e-15)
 
 
 @pytest.mark.parametrize("reward_class", REWARD_CLASSES)
@@ -255,3 +256,18 @@ def test_what_is_no_prediction_is_named(changed, kind, message):
 def test_a_game_has_to_end_or_to_discount():
     with pytest.raises(ValueError, match=r"gamma must lie in \[0, 1\), got 1\.0"):
         one_state([0.0], [0.0], gamma=1)
+
+
+def test_policies_that_almost_add_up_are_made_to():
+    game = one_state([0.0, 0.0], [1.0, 0.0]).game
+    found = Prediction(game, [[[0.5, 0.5 - 1e-10]]], 0, 1.0, [[1.0, 0.0]])
+    assert abs(found.policy.sum() - 1) < 1e-15
+    assert report(found)["holds"].all()
+
+
+@pytest.mark.parametrize("x", [1e-3, 1e-9, 1e-14])
+def test_small_errors_are_exact_in_proportion(x):
+    found = one_state([0.0, 0.0], [x, 0.0])
+    # Of pi_new = (1/2, 1/2) and pi-hat_new = (e^x, 1) / (1 + e^x).
+    np.testing.assert_allclose(found.change[0], [x / 2 - x**2 / 8, -x / 2 - x**2 / 8], rtol=1e-10)
+    assert found.divergence[0] == pytest.approx(x**2 / 8, rel=1e-6, abs=1e-300)

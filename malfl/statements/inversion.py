@@ -7,14 +7,13 @@ from scipy.special import logsumexp, xlogy
 from malfl.bounds import Bound
 from malfl.checks import FloatArray
 from malfl.estimation import entropy_regularised
-from malfl.games import MarkovGame, Policies
+from malfl.games import MarkovGame
 from malfl.identifiability import open_directions
 from malfl.prediction import Prediction
 from malfl.soft import (
     entropy,
     expectation_over_opponents,
     marginal_soft_q,
-    soft_q,
 )
 from malfl.statements.improvement import equation, theorem_4_7_simultaneous
 
@@ -37,7 +36,7 @@ def lfl_lemma_1(p: Prediction) -> Bound:
 def lfl_lemma_1_forward(p: Prediction) -> Bound:
     """(A) implies (B): a reward shaped by g has soft Q values shifted by g."""
     g = _state_function(p)
-    shaped = soft_q(_rewarded(p, _shaped(p, g)), (p.policy,), 0, p.alpha)
+    shaped = p.soft_q(_shaped(p, g), p.policy)
     return equation(shaped - p.q - g[:, None], _size(shaped, g))
 
 
@@ -95,7 +94,7 @@ def equation_5_as_printed(p: Prediction) -> Bound:
 
     What is left over by the best shaping.
     """
-    q = new_action_q(p.game, p.policies, p.agent, p.alpha)
+    q = new_action_q(p)
     logs = q / p.alpha - logsumexp(q / p.alpha, axis=1, keepdims=True)
     return _up_to_shaping(p, _target(p, logs))
 
@@ -173,16 +172,14 @@ def equation_10(p: Prediction) -> Bound:
     return Bound(max(likelihood(policy) for policy in others), likelihood(found))
 
 
-def new_action_q(game: MarkovGame, policies: Policies, agent: int, alpha: float) -> FloatArray:
+def new_action_q(p: Prediction) -> FloatArray:
     """Eq. 5 at its word: values of pi, but next own actions come from pi_new, shape (S, A_i).
 
     pi_new is the improvement by the true soft Q; entropies are those of pi, as printed.
     """
-    p = Prediction(game, policies, agent, alpha, game.rewards[agent])
-    new = np.exp(p.logs)
-    reward = np.asarray(p.process.rewards[0])
-    value = p.discounted(new, (new * reward).sum(axis=1) + alpha * entropy(p.policy))
-    return reward + game.gamma * p.ahead(value)
+    new, reward = np.exp(p.logs), np.asarray(p.process.rewards[0])
+    value = p.discounted(new, (new * reward).sum(axis=1) + p.alpha * entropy(p.policy))
+    return reward + p.game.gamma * p.ahead(value)
 
 
 def _worse(*equations: Bound) -> Bound:
@@ -207,7 +204,7 @@ def _same_improvement(p: Prediction, factor: float) -> Bound:
 
 def _same_optimum(p: Prediction, other: FloatArray) -> Bound:
     """Whether the optimal soft policy of the agent's process is that for another reward too."""
-    q = soft_q(_rewarded(p, other), (p.optimum,), 0, p.alpha) / p.alpha
+    q = p.soft_q(other, p.optimum) / p.alpha
     improved = np.exp(q - logsumexp(q, axis=1, keepdims=True))
     # The optimum itself is found to within 1e-10 of the values.
     return equation(improved - p.optimum, 10 * _size(q))
@@ -248,15 +245,6 @@ def _shaped(p: Prediction, g: FloatArray) -> FloatArray:
 def _state_function(p: Prediction) -> FloatArray:
     """Some function of the state to shape rewards by: what errors of the guess come to."""
     return np.asarray(p.q_error.mean(axis=1) + p.alpha)
-
-
-def _rewarded(p: Prediction, reward: FloatArray) -> MarkovGame:
-    """The agent's process with another reward."""
-    process = p.process
-    return MarkovGame(
-        actions=process.actions, transitions=process.transitions, rewards=[reward],
-        start=process.start, gamma=process.gamma,
-    )  # fmt: skip
 
 
 def _size(*values: FloatArray) -> float:

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import block_diag, csr_array, eye_array, kron
 
-from malfl.checks import FloatArray
 from malfl.games import MarkovGame, Policies
 from malfl.learners.ma_spi import iterate_exactly
 from malfl.metrics import pearson
+from malfl.prediction import Prediction
 from malfl.recovery.consistency import ConsistencySystem, consistency_system
 from malfl.recovery.least_squares import least_squares
 from malfl.recovery.printed import printed_system
@@ -121,8 +121,8 @@ def iterate_with_new_actions(game: MarkovGame, alpha: float, iterations: int) ->
     """Exact iterations of learners who take Eq. 5 at its word; see `new_action_q`."""
     history = [game.uniform_policies()]
     for _ in range(iterations):
-        now: list[FloatArray] = [
-            improve(new_action_q(game, history[-1], i, alpha), alpha) for i in range(game.n_agents)
+        seen = [
+            Prediction(game, history[-1], i, alpha, game.rewards[i]) for i in range(game.n_agents)
         ]
-        history.append(tuple(now))
+        history.append(tuple(improve(new_action_q(p), alpha) for p in seen))
     return tuple(np.array(agent) for agent in zip(*history, strict=True))

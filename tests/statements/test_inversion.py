@@ -173,7 +173,7 @@ def test_theorem_5_1_says_that_a_target_is_the_reward_shaped_by_minus_alpha_ln_z
 
 def test_q_with_new_actions_is_that_of_a_plain_fixed_point():
     for p in (*by_hand.rich()[:6], *by_hand.rich_alone()[:6]):
-        found = inversion.new_action_q(p.game, p.policies, p.agent, p.alpha)
+        found = inversion.new_action_q(p)
         np.testing.assert_allclose(found, by_hand.new_action_q(p), rtol=1e-9, atol=1e-9)
 
 

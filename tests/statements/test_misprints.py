@@ -5,6 +5,7 @@ import pytest
 
 from malfl import gridworlds
 from malfl.learners.ma_spi import iterate_exactly
+from malfl.prediction import Prediction
 from malfl.statements.inversion import new_action_q
 from malfl.statements.misprints import (
     READINGS,
@@ -87,7 +88,8 @@ def test_squared_samples_have_an_equation_for_each_joint_action(game, policies):
 
 def test_misreading_learners_improve_by_their_own_values(game):
     first, second = (agent[:2] for agent in iterate_with_new_actions(game, ALPHA, 2))
-    q = new_action_q(game, (first[0], second[0]), 0, ALPHA)
+    start = Prediction(game, (first[0], second[0]), 0, ALPHA, game.rewards[0])
+    q = new_action_q(start)
     expected = np.exp(q / ALPHA)
     np.testing.assert_allclose(first[1], expected / expected.sum(axis=1, keepdims=True))
     right = iterate_exactly(game, alpha=ALPHA, iterations=1)
