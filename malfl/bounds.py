@@ -50,8 +50,9 @@ def certified_reward_error(
 ) -> RewardError:
     """How wrong a reward is, from the improvement it predicted and the one that happened.
 
-    The error is E* = min over shapings of sup |E[R-hat - R] - sh|. With omega the largest spread
-    max - min over actions of ln predicted - ln observed in a state, it lies between
+    The error is E* = min over shapings of sup |E[R-hat - R] - sh|, averaged over what the others
+    did at that improvement: it is about the process that the agent faced there. With omega the
+    largest spread max - min over actions of ln predicted - ln observed in a state, it lies between
     alpha (1 - gamma) omega / 2 and alpha (1 + gamma) omega / 2, and can be either (corrected
     statement T1, which contains MA-LfL's Theorem 6.1).
 
@@ -81,6 +82,9 @@ def certified_reward_error(
 def certified_prediction_error(error: float, *, alpha: float, gamma: float) -> PredictionError:
     """How wrong a predicted improvement can be, from how wrong the reward is.
 
+    For any policy of the agent while the others keep to theirs: once they have moved, the error is
+    another one.
+
     With x = error / (alpha (1 - gamma)): log ratios of up to 2 x, and divergences of up to
     K(x) = x coth x - 1 + ln(sinh x / x), which is less than 2 x and than x ** 2 / 2 (corrected
     statement T2, in place of MA-LfL's Theorem 6.5).
@@ -91,6 +95,11 @@ def certified_prediction_error(error: float, *, alpha: float, gamma: float) -> P
         sup |E[R-hat - R] - sh| for any shaping sh, 0 or more.
     alpha, gamma
         As for `certified_reward_error`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
     """
     size = checks.real(error, "error")
     if size < 0:
@@ -324,6 +333,16 @@ def t3(prediction: Prediction) -> Bound:
     return Bound(_mean_canonical_error(prediction), right, _reward_size(prediction))
 
 
+def t3_before(prediction: Prediction) -> Bound:
+    """T3: E_pi of the canonical error <= alpha (t + gamma u), (t, u) as for `t3`."""
+    gamma = prediction.game.gamma
+    fall, rise = log_changes(_inverse_rho(prediction), _divergence(prediction))
+    error = prediction.shaped_error(prediction.canonical)
+    left = float(np.abs((prediction.policy * error).sum(axis=1)).max())
+    right = prediction.alpha * (fall + (gamma * rise if gamma else 0.0))
+    return Bound(left, right, _reward_size(prediction))
+
+
 def t3_closed(prediction: Prediction) -> Bound:
     """T3 in closed form: <= alpha (delta + gamma rho (delta + sqrt(delta / 2)))."""
     gamma, delta = prediction.game.gamma, _divergence(prediction)
@@ -382,6 +401,7 @@ INEQUALITIES: dict[str, Callable[[Prediction], Bound]] = {
     "T2": t2,
     "T2, log ratios": t2_ratios,
     "T3": t3,
+    "T3, under pi": t3_before,
     "T3, closed form": t3_closed,
     "T3, bound on rho": rho_bound,
     "T4": t4,

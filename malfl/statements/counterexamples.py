@@ -118,8 +118,8 @@ COUNTEREXAMPLES: dict[str, Callable[[], Counterexample]] = {
     "Definition 4.3": lambda: Counterexample(
         improvement.definition_4_3_as_printed, prisoners_dilemma()
     ),
-    "Eq. 5": lambda: Counterexample(
-        inversion.equation_5_as_printed,
+    "Eq. 5, next action from pi_new": lambda: Counterexample(
+        inversion.equation_5_new_actions,
         one_agent([[0, 1], [1, 0]], SECOND, SECOND, [EVEN, FIRST], gamma=0.5),
     ),
     "Theorem 4.7, everyone moving": lambda: Counterexample(
@@ -132,7 +132,7 @@ COUNTEREXAMPLES: dict[str, Callable[[], Counterexample]] = {
     "Eq. 10": lambda: Counterexample(
         inversion.equation_10_as_printed,
         reversed_preference(FIRST, FIRST),
-        also="; lambda = 0.3, against the policy (1e-6, 1), normalised",
+        also="; lambda = 0.3, against the policy (1e-6, 1), normalised; exponentials",
     ),
     "Eq. 11, opponents after": lambda: Counterexample(inversion.equation_11_after, meeting()),
     "Section 5.2, shaping": lambda: Counterexample(
@@ -184,6 +184,7 @@ def attained() -> dict[str, Counterexample]:
         "T2": Counterexample(bounds.t2, _lopsided(worst, x)),
         "T2, log ratios": Counterexample(bounds.t2_ratios, _lopsided(1e-7, x)),
         "T3": Counterexample(bounds.t3, after_one),
+        "T3, under pi": Counterexample(bounds.t3_before, towards),
         "T4": Counterexample(bounds.t4, towards),
     }
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.linalg import lstsq
-from scipy.special import logsumexp, xlogy
+from scipy.special import log_softmax, logsumexp, xlogy
 
 from malfl.bounds import Bound
 from malfl.checks import FloatArray
@@ -89,13 +89,19 @@ def remark_5_2(p: Prediction) -> Bound | None:
     return None if moved is None or moved.holds else theorem_5_1(p)
 
 
-def equation_5_as_printed(p: Prediction) -> Bound:
+def equation_5(p: Prediction) -> Bound:
+    """With the next action drawn from pi, soft Q of own actions satisfies Eq. 5."""
+    value = (p.policy * p.q).sum(axis=1) + p.alpha * entropy(p.policy)
+    off = p.q - p.process.rewards[0] - p.game.gamma * p.ahead(value)
+    return equation(off, _size(p.q))
+
+
+def equation_5_new_actions(p: Prediction) -> Bound:
     """Theorem 5.1 for a learner that evaluates its policy with next actions from pi_new.
 
     What is left over by the best shaping.
     """
-    q = new_action_q(p)
-    logs = q / p.alpha - logsumexp(q / p.alpha, axis=1, keepdims=True)
+    logs = log_softmax(new_action_q(p) / p.alpha, axis=1)
     return _up_to_shaping(p, _target(p, logs))
 
 
@@ -103,7 +109,7 @@ def equation_11_after(p: Prediction) -> Bound | None:
     """Eq. 11 with the opponents' policies after the improvement, not before."""
     if p.game.n_agents == 1:
         return None
-    divergence = _divergence(p, p.logs)
+    divergence = _divergence_before(p, p.logs)
     expect = expectation_over_opponents(p.game, p.everyone_after, p.agent)
     ahead = (expect @ (p.game.transitions @ divergence)).reshape(p.policy.shape)
     return _up_to_shaping(p, p.alpha * p.logs + p.alpha * p.game.gamma * ahead)
@@ -136,25 +142,25 @@ def lfl_section_4_3(p: Prediction) -> Bound | None:
     return Bound(float(directions), 1.0)
 
 
-def equation_10_as_printed(p: Prediction) -> Bound | None:
-    """That what was played, unless certain, maximises -sum(ln p) + lambda H, lambda = .3.
+def equation_10_as_printed(p: Prediction) -> Bound:
+    """That the policy meant maximises -sum(ln p + lambda H), lambda = .3.
 
-    Compared with a policy that all but gives up the action most played.
+    Compared with one that all but gives up the action most played.
     """
-    played = p.policy[0]
-    if played.max() > 1 - 1e-12:
-        return None
+    counts = np.round(1e6 * p.policy[0])
+    played = counts / counts.sum()
     other = np.where(np.arange(len(played)) == played.argmax(), 1e-6, 1.0)
     other /= other.sum()
 
     def printed(policy: FloatArray) -> float:
-        return float(-xlogy(played, policy).sum() + 0.3 * entropy(policy))
+        # Its exponential, so that both sides are positive.
+        return float(np.exp(-xlogy(played, policy).sum() - 0.3 * entropy(policy)))
 
-    return Bound(printed(other), printed(played))
+    return Bound(printed(other), printed(entropy_regularised(counts)))
 
 
 def equation_10(p: Prediction) -> Bound:
-    """With the sign put right, its closed form is the maximum, lambda = .3.
+    """Minimised, it has its optimum at the closed form, lambda = .3.
 
     Compared with what was played, the uniform policy, and the closed form itself shifted by a tenth
     and by a thousandth towards each action.
@@ -198,14 +204,14 @@ def _same_improvement(p: Prediction, factor: float) -> Bound:
         start=p.game.start, gamma=p.game.gamma,
     )  # fmt: skip
     q = marginal_soft_q(shaped, p.policies, p.agent, p.alpha) / p.alpha
-    logs = q - logsumexp(q, axis=1, keepdims=True)
+    logs = log_softmax(q, axis=1)
     return equation(logs - p.logs, _size(q))
 
 
 def _same_optimum(p: Prediction, other: FloatArray) -> Bound:
     """Whether the optimal soft policy of the agent's process is that for another reward too."""
     q = p.soft_q(other, p.optimum) / p.alpha
-    improved = np.exp(q - logsumexp(q, axis=1, keepdims=True))
+    improved = np.exp(log_softmax(q, axis=1))
     # The optimum itself is found to within 1e-10 of the values.
     return equation(improved - p.optimum, 10 * _size(q))
 
@@ -224,11 +230,11 @@ def _left_over(values: FloatArray, shaping: FloatArray) -> Bound:
 def _target(p: Prediction, logs: FloatArray | None = None) -> FloatArray:
     """The right-hand side of Eq. 7, shape (S, A_i)."""
     logs = p.logs if logs is None else logs
-    ahead = p.ahead(_divergence(p, logs))
+    ahead = p.ahead(_divergence_before(p, logs))
     return np.asarray(p.alpha * logs + p.alpha * p.game.gamma * ahead)
 
 
-def _divergence(p: Prediction, logs: FloatArray) -> FloatArray:
+def _divergence_before(p: Prediction, logs: FloatArray) -> FloatArray:
     """KL(pi || pi_new), shape (S,)."""
     return np.asarray((xlogy(p.policy, p.policy) - p.policy * logs).sum(axis=1))
 

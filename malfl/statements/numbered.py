@@ -11,6 +11,7 @@ import pandas as pd
 
 from malfl.statements.counterexamples import COUNTEREXAMPLES
 
+Paper = Literal["MA-LfL", "LfL", "MA-LfL, a reading", "this book"]
 Kind = Literal["claim", "formula", "vacuous", "ours", "no claim"]
 
 IMPROVEMENT = "10-improvement-and-its-limits"
@@ -40,7 +41,7 @@ COLUMNS = (
 class Item:
     """A numbered item of a paper, or ours in place of one."""
 
-    paper: Literal["MA-LfL", "LfL", "this book"]
+    paper: Paper
     statement: str
     kind: Kind
     chapter: str
@@ -53,9 +54,7 @@ class Item:
         return self.statement if self.paper != "LfL" else f"LfL {self.statement}"
 
 
-def _items(
-    paper: Literal["MA-LfL", "LfL", "this book"], *rows: tuple[str, Kind, str, str, str]
-) -> tuple[Item, ...]:
+def _items(paper: Paper, *rows: tuple[str, Kind, str, str, str]) -> tuple[Item, ...]:
     return tuple(Item(paper, *row) for row in rows)
 
 
@@ -79,15 +78,13 @@ ITEMS: tuple[Item, ...] = (
         ("Definition 4.3", "formula", IMPROVEMENT, "induced",
          "The sum over the others' actions and their dependence on s are missing."),
         ("Eq. 5", "formula", INVERSION, "eq-5",
-         "The next action must be drawn from pi, not from the improvement."),
+         "Right if a_new is a fresh action of pi, as in Algorithm 1."),
         ("Definition 4.4", "no claim", LEARNING, "", "An agent's improvement among others."),
         ("Eq. 6", "no claim", IMPROVEMENT, "alone", "The softmax of the expected Q / alpha."),
         ("Assumption 4.5", "no claim", LEARNING, "", "All agents improve at the same time."),
         ("Lemma 4.6", "claim", IMPROVEMENT, "induced", "The agent's process has the expected Q."),
         ("Theorem 4.7", "claim", IMPROVEMENT, "others-stay",
          "Holds for one agent while the others stay; the proof cites the opposite assumption."),
-        ("Theorem 4.7, everyone moving", "claim", IMPROVEMENT, "everyone",
-         "Under Assumption 4.5 all may end up worse: the Prisoner's Dilemma."),
         ("Remark 4.8", "formula", IMPROVEMENT, "greedy", "The maximum lacks the entropy."),
         ("Lemma 4.9", "claim", IMPROVEMENT, "shaping", "Shapings change no improvement."),
         ("Algorithm 1", "no claim", LEARNING, "", "Multi-agent soft policy iteration."),
@@ -99,15 +96,13 @@ ITEMS: tuple[Item, ...] = (
         ("Eq. 9", "no claim", INVERSION, "inversion", "Names the shaping that Eq. 8 leaves out."),
         ("Remark 5.2", "formula", INVERSION, "inversion",
          "Theorem 5.1 does not need improvements to improve anything."),
-        ("Eq. 10", "formula", INVERSION, "eq-10", "As printed it has no maximum: one sign."),
+        ("Eq. 10", "formula", INVERSION, "eq-10", "It is to be minimised, not maximised."),
         ("Eq. 11", "formula", INVERSION, "eq-11",
          "Right if the opponents' policies are those before the improvement."),
-        ("Eq. 11, opponents after", "formula", INVERSION, "eq-11",
-         "Read with the policies after it, it is wrong."),
         ("Section 5.2, shaping", "formula", INVERSION, "shaping-gamma", "A gamma is missing."),
         ("Definition 5.3", "no claim", PRINTED, "", "The loss of Eq. 12."),
         ("Eq. 12", "formula", INVERSION, "eq-12",
-         "Expectations belong inside the square; the true reward is no minimum otherwise."),
+         "Expectations belong inside the square; the true reward leaves a loss otherwise."),
         ("Remark 5.4", "no claim", READING, "", "Rewards are as good as the policies inferred."),
         ("Remark 5.5", "no claim", SEMI_ONLINE, "", "Predict to test: T1 says what it shows."),
         ("Algorithm 2", "no claim", READING, "", "Multi-agent learning from a learner."),
@@ -115,18 +110,13 @@ ITEMS: tuple[Item, ...] = (
         ("Corollary 6.2", "claim", ERRORS, "6-1", "Theorem 6.1 for rewards of the state."),
         ("Theorem 6.3", "vacuous", ERRORS, "6-3",
          "Some shaping makes the left side 0, whatever was predicted."),
-        ("Theorem 6.3, the proof's shaping", "claim", ERRORS, "6-3",
-         "With the shaping that the proof uses it is false."),
-        ("Theorem 6.3, the proof's shaping and average", "claim", ERRORS, "6-3",
-         "With the proof's average as well, too."),
         ("Remark 6.4", "no claim", ERRORS, "6-3", "On the assumptions of Theorem 6.3."),
-        ("Theorem 6.5", "claim", ERRORS, "6-5", "False: a logarithm is bounded wrongly."),
+        ("Theorem 6.5", "claim", ERRORS, "6-5", "False: exponentials are bounded as if linear."),
         ("Definition 7.1", "no claim", GAME, "", "The grid's rewards."),
         ("Eq. 13", "no claim", GAME, "", "The first of them."),
         ("Eq. 14", "no claim", GAME, "", "The second."),
         ("Theorem A.1", "claim", ERRORS, "6-1", "Theorem 6.1 for one agent."),
-        ("Theorem A.2", "vacuous", ERRORS, "6-3", "As Theorem 6.3, and without its gamma."),
-        ("Theorem A.2, the proof's shaping", "claim", ERRORS, "6-3", "False."),
+        ("Theorem A.2", "vacuous", ERRORS, "6-3", "As 6.3, for any reward, averaged under pi_new."),
         ("Theorem A.3", "claim", ERRORS, "6-5", "False; its exponent lacks alpha as well."),
         ("Eq. 15", "formula", ERRORS, "6-1", "Log ratios are differences of shaped Q values."),
         ("Eq. 16", "claim", ERRORS, "6-1", "The identity behind Theorem 6.1."),
@@ -134,7 +124,7 @@ ITEMS: tuple[Item, ...] = (
     ),
     *_items(
         "LfL",
-        ("Eq. 1", "no claim", IMPROVEMENT, "greedy", "Greedy improvements."),
+        ("Eq. 1", "no claim", IMPROVEMENT, "greedy", "Greedy; for soft Q entropy is to be added."),
         ("Eq. 2", "no claim", GAME, "", "The soft objective."),
         ("Eq. 3", "no claim", IMPROVEMENT, "alone", "Soft policy improvement."),
         ("Lemma 1", "claim", INVERSION, "lfl-lemma-1", "Shaping a reward shifts its soft Q."),
@@ -145,19 +135,34 @@ ITEMS: tuple[Item, ...] = (
         ("Eq. 4", "no claim", INVERSION, "lfl-4-3", "A reward of the state and a shaping."),
         ("Section 4.3", "claim", INVERSION, "lfl-4-3",
          "That transitions are certain is not enough for knowing a reward up to a constant."),
-        ("Eq. 5", "no claim", READING, "", "LfL's loss."),
+        ("Eq. 5", "no claim", INVERSION, "eq-12", "LfL's loss; exact if transitions are certain."),
         ("Algorithm 1", "no claim", READING, "", "Learning from a learner."),
+    ),
+    *_items(
+        "MA-LfL, a reading",
+        ("Theorem 4.7, everyone moving", "claim", IMPROVEMENT, "everyone",
+         "Remark 4.8 doubts it; it is false: the Prisoner's Dilemma."),
+        ("Eq. 5, next action from pi_new", "formula", INVERSION, "eq-5",
+         "With a_new from the improvement the theorem breaks."),
+        ("Eq. 11, opponents after", "formula", INVERSION, "eq-11",
+         "With the opponents' policies after the improvement it is wrong."),
+        ("Theorem 6.3, the proof's shaping", "claim", ERRORS, "6-3",
+         "With the shaping that the proof uses it is false."),
+        ("Theorem 6.3, the proof's shaping and average", "claim", ERRORS, "6-3",
+         "With the proof's average as well, too."),
+        ("Theorem A.2, the proof's shaping", "claim", ERRORS, "6-3", "False likewise."),
     ),
     *_items(
         "this book",
         ("Remark 4.8, with entropy", "ours", IMPROVEMENT, "greedy", "Remark 4.8 put right."),
-        ("Eq. 10, signs put right", "ours", INVERSION, "eq-10", "Eq. 10 put right."),
+        ("Eq. 10, minimised", "ours", INVERSION, "eq-10", "Its optimum in closed form."),
         ("Identity", "ours", ERRORS, "identity", "Errors of rewards and of predictions."),
         ("T1, above", "ours", ERRORS, "t1", "For 6.1: the least error is at most this."),
         ("T1, below", "ours", ERRORS, "t1", "For 6.1: and at least this."),
         ("T2", "ours", ERRORS, "t2", "For 6.5: divergences are at most K(x)."),
         ("T2, log ratios", "ours", ERRORS, "t2", "For 6.5: log ratios are at most 2x."),
-        ("T3", "ours", ERRORS, "t3", "For 6.3: the average error."),
+        ("T3", "ours", ERRORS, "t3", "For A.2: the error averaged under pi_new."),
+        ("T3, under pi", "ours", ERRORS, "t3", "For 6.3: the error averaged under pi."),
         ("T3, closed form", "ours", ERRORS, "t3", "For 6.3: the same by Pinsker's inequality."),
         ("T3, bound on rho", "ours", ERRORS, "t3", "For 6.3: how far pi can be from pi_new."),
         ("T4", "ours", ERRORS, "t4", "For 6.3: every entry of the error."),

@@ -24,14 +24,14 @@ def put_to_the_test(
     -------
     DataFrame
         Columns ``statement``, ``game`` (its number), ``left``, ``right``, ``ratio``, ``holds``.
-        Games that a statement does not apply to are left out, and so are those in which both of
-        its sides are no more than rounding: these could not show that it is false.
+        Games that a statement does not apply to are left out, and so are those that could not show
+        that it is false: both sides are no more than rounding, or the right one is infinite.
     """
     rows = []
     for game, prediction in enumerate(predictions):
         for statement, check in statements.items():
             bound = check(prediction)
-            if bound is not None and bound.ratio == bound.ratio:  # not NaN
+            if bound is not None and not np.isnan(bound.ratio) and bound.right < np.inf:
                 rows.append((statement, game, bound.left, bound.right, bound.ratio, bound.holds))
     return pd.DataFrame(rows, columns=["statement", "game", "left", "right", "ratio", "holds"])
 
@@ -39,8 +39,14 @@ def put_to_the_test(
 def while_they_learn(game: MarkovGame, alpha: float, iterations: int) -> list[Prediction]:
     """Every improvement of every agent in a run of exact soft policy iteration.
 
-    The guess at an agent's reward is the next agent's: as wrong as it can be and still be one of
-    the game's.
+    The guess at an agent's reward is the next agent's. Nothing is sampled.
+
+    Parameters
+    ----------
+    alpha
+        Entropy coefficient, greater than 0.
+    iterations
+        Number of improvements, at least 1; there are as many predictions an agent.
     """
     policies = iterate_exactly(game, alpha=alpha, iterations=iterations)
     others = np.roll(np.arange(game.n_agents), -1)

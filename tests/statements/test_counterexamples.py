@@ -118,11 +118,14 @@ def equation_8(n):
 
 
 def equation_10(n):
+    """By symmetry the policy that is meant is the uniform one."""
+
     def printed(policy):
         likelihood = sum(p * math.log(x) for p, x in zip(n["pi"], policy, strict=True))
-        return -likelihood - n["lambda"] * sum(x * math.log(x) for x in policy)
+        return math.exp(-likelihood + n["lambda"] * sum(x * math.log(x) for x in policy))
 
-    return printed([x / sum(n["policy"]) for x in n["policy"]]), printed(n["pi"])
+    assert n["pi"] == (0.5, 0.5)
+    return printed([x / sum(n["policy"]) for x in n["policy"]]), printed((0.5, 0.5))
 
 
 def equation_11(n):
@@ -228,7 +231,7 @@ def section_4_3(n):
 
 BY_HAND = {
     "Definition 4.3": definition_4_3,
-    "Eq. 5": equation_5,
+    "Eq. 5, next action from pi_new": equation_5,
     "Theorem 4.7, everyone moving": theorem_4_7,
     "Remark 4.8": remark_4_8,
     "Eq. 8": equation_8,
@@ -346,6 +349,7 @@ def test_an_attained_bound_comes_with_its_check():
         "T2": bounds.t2,
         "T2, log ratios": bounds.t2_ratios,
         "T3": bounds.t3,
+        "T3, under pi": bounds.t3_before,
         "T4": bounds.t4,
     }
 

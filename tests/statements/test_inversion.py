@@ -188,7 +188,7 @@ def violated(check, games):
     "check",
     [
         inversion.section_5_2_shaping,
-        inversion.equation_5_as_printed,
+        inversion.equation_5_new_actions,
         inversion.equation_11_after,
         inversion.equation_12,
     ],
@@ -198,7 +198,7 @@ def test_it_is_violated_in_many_games_and_in_every_one_without_special_cases(che
     assert violated(check, by_hand.rich()) == 1
 
 
-@pytest.mark.parametrize("check", [inversion.section_5_2_shaping, inversion.equation_5_as_printed])
+@pytest.mark.parametrize("check", [inversion.section_5_2_shaping, inversion.equation_5_new_actions])
 def test_it_is_violated_by_single_agents_too(check):
     assert 0.4 < violated(check, by_hand.alone()) < 1
     assert violated(check, by_hand.rich_alone()) == 1
@@ -234,14 +234,14 @@ def test_shapings_without_gamma_are_right_where_no_state_is_left():
 
 
 def test_next_actions_make_no_difference_without_a_future():
-    assert violated(inversion.equation_5_as_printed, variants(gammas=(0.0,))) == 0
+    assert violated(inversion.equation_5_new_actions, variants(gammas=(0.0,))) == 0
 
 
 def test_next_actions_make_no_difference_at_the_optimum():
     for p in by_hand.rich_alone():
         best = soft_optimum(p.game, p.alpha, tolerance=1e-13).policy
         fixed = Prediction(p.game, [best], 0, p.alpha, p.guess)
-        assert inversion.equation_5_as_printed(fixed).left < 1e-9
+        assert inversion.equation_5_new_actions(fixed).left < 1e-9
 
 
 def test_when_opponents_move_makes_no_difference_without_a_future():
@@ -310,12 +310,18 @@ def test_eq_8_is_wrong_unless_the_reward_is_the_one_that_is_recovered():
         assert inversion.equation_8(Prediction(shaped, p.policies, p.agent, p.alpha, p.guess)).holds
 
 
-def test_eq_10_as_printed_has_no_maximum_at_what_was_played_unless_there_is_no_choice():
+def test_eq_10_as_printed_prefers_to_give_up_what_was_played_unless_there_is_no_choice():
     for games in (by_hand.among_others(), by_hand.alone()):
         for p in games:
-            bound = inversion.equation_10_as_printed(p)
-            assert (bound is None) == (p.policy[0].max() > 1 - 1e-12)
-            assert bound is None or not bound.holds
+            choice = p.policy.shape[1] > 1
+            assert inversion.equation_10_as_printed(p).holds != choice
+
+
+def test_eq_5_fails_for_next_actions_of_the_improvement():
+    for p in (*by_hand.rich(), *by_hand.rich_alone()):
+        assert inversion.equation_5(p).holds
+        assert not inversion.equation_5(spoiled(p, q=inversion.new_action_q(p))).holds
+        assert not inversion.equation_5(spoiled(p, q=nudge(p.q))).holds
 
 
 def test_eq_10_compares_regularised_likelihoods():

@@ -70,7 +70,8 @@ def test_what_nothing_violates_holds_unless_its_counterexample_does():
     assert found["MA-LfL Theorem 4.1"] == "holds"
     assert found["MA-LfL Theorem 6.5"] == "fails"  # by its counterexample
     assert found["MA-LfL Theorem 6.3"] == "vacuous"
-    assert found["MA-LfL Eq. 5"] == "misprint"
+    assert found["MA-LfL Eq. 12"] == "misprint"
+    assert found["MA-LfL, a reading Eq. 5, next action from pi_new"] == "misprint"
     assert found["MA-LfL Eq. 1"] == "checked"
     assert found["this book T2"] == "corrected"
     assert found["LfL Algorithm 1"] == "not a claim"
