@@ -7,7 +7,7 @@ Learner* (ICML 2019).
 from malfl import gridworlds
 from malfl.estimation import estimate_policies
 from malfl.games import Dynamics, MarkovGame
-from malfl.learners.ma_spi import learn, learn_all
+from malfl.learners.learn import learn, learn_all
 from malfl.logs import LearningLog, Observation
 from malfl.metrics import correlation
 from malfl.recovery import RecoveredReward, recover

@@ -68,7 +68,7 @@ def estimate_policies(
     estimates = []
     for agent in range(seen.dynamics.n_agents):
         counts = seen.own_counts(agent)
-        if agent == seen.observer:
+        if agent == seen.observer and seen.own_policies is not None:
             estimates.append(seen.own_policies)
         elif method == "maximum_likelihood":
             estimates.append(maximum_likelihood(counts))

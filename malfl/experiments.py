@@ -12,7 +12,7 @@ from malfl import checks
 from malfl.checks import FloatArray
 from malfl.estimation import estimate_dynamics, estimate_policies
 from malfl.games import MarkovGame
-from malfl.learners.ma_spi import learning
+from malfl.learners.learn import learning
 from malfl.logs import LearningLog
 from malfl.parallel import Job, cores, run
 from malfl.recovery import RecoveredReward, recover

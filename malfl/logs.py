@@ -15,20 +15,20 @@ class Observation:
     """What ``observer`` may use under Assumption 3.4 of MA-LfL.
 
     Everyone's states and actions, its own policies and the rules of the game; never another
-    agent's policy or reward. Data and policies cover the iterations 0..n-1.
+    agent's policy or reward. Data and policies cover the iterations 0..n-1. A bystander, as in
+    LfL, is ``None`` and has no policies.
     """
 
-    observer: int
+    observer: int | None
     dynamics: Dynamics
     alpha: float  # entropy coefficient that the observer takes the others to have
     counts: FloatArray  # (n, S, A), whole numbers
-    own_policies: FloatArray  # (n, S, A_observer)
+    own_policies: FloatArray | None  # (n, S, A_observer)
     trajectories: tuple[Trajectories, ...] | None = None
 
     def __post_init__(self) -> None:
         if type(self.dynamics) is not Dynamics:
             raise TypeError("dynamics must not carry rewards; pass game.without_rewards()")
-        observer = self.dynamics.check_agent(self.observer, "observer")
         object.__setattr__(self, "alpha", checks.positive(self.alpha, "alpha"))
         shapes = [np.shape(part) for part in self.counts]
         for h, shape in enumerate(shapes):
@@ -41,14 +41,19 @@ class Observation:
         states, joint = self.dynamics.n_states, self.dynamics.n_joint_actions
         if counts.ndim != 3 or counts.shape[1:] != (states, joint) or len(counts) == 0:
             raise ValueError(f"counts must have shape (n, {states}, {joint}), got {counts.shape}")
-        own = checks.distributions(
-            self.own_policies,
-            "own_policies",
-            (len(counts), states, self.dynamics.actions[observer]),
-        )
-        for name, array in (("counts", counts), ("own_policies", own)):
-            checks.frozen(array)
-            object.__setattr__(self, name, array)
+        checks.frozen(counts)
+        object.__setattr__(self, "counts", counts)
+        if self.observer is not None and self.own_policies is not None:
+            observer = self.dynamics.check_agent(self.observer, "observer")
+            shape = (len(counts), states, self.dynamics.actions[observer])
+            own = checks.distributions(self.own_policies, "own_policies", shape)
+            checks.frozen(own)
+            object.__setattr__(self, "own_policies", own)
+        elif self.observer is not None or self.own_policies is not None:
+            raise ValueError(
+                "own_policies must be given for an observer that is an agent, and only then; "
+                f"the observer is {self.observer}"
+            )
         if self.trajectories is not None:
             _check_trajectories(self.trajectories, counts)
 
@@ -64,7 +69,7 @@ class Observation:
         return replace(
             self,
             counts=self.counts[:n],
-            own_policies=self.own_policies[:n],
+            own_policies=None if self.own_policies is None else self.own_policies[:n],
             trajectories=self.trajectories and self.trajectories[:n],
         )
 
@@ -125,15 +130,16 @@ class LearningLog:
         h = checks.index(h, "h", self.iterations + 1)
         return tuple(policies[h] for policies in self.policies)
 
-    def observed_by(self, agent: int) -> Observation:
-        """What ``agent`` may use of this log (MA-LfL, Assumption 3.4)."""
-        agent = self.game.check_agent(agent)
+    def observed_by(self, agent: int | None) -> Observation:
+        """What ``agent`` may use of this log (MA-LfL, Assumption 3.4); None is a bystander."""
+        if agent is not None:
+            agent = self.game.check_agent(agent)
         return Observation(
             observer=agent,
             dynamics=self.game.without_rewards(),
             alpha=self.alpha,
             counts=self.counts.astype(np.float64),
-            own_policies=self.policies[agent][:-1],
+            own_policies=None if agent is None else self.policies[agent][:-1],
             trajectories=self.trajectories,
         )
 

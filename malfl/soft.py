@@ -173,7 +173,20 @@ def marginal_soft_q(
     game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int, alpha: float
 ) -> FloatArray:
     """Soft Q over the agent's own actions (Eq. 5): E over a^-i ~ pi^-i of `soft_q`, (S, A_i)."""
-    q = soft_q(game, policies, agent, alpha)
+    return marginal_backup(game, policies, agent, soft_value(game, policies, agent, alpha))
+
+
+def marginal_backup(
+    game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int, value: FloatArray
+) -> FloatArray:
+    """E over a^-i ~ pi^-i of R(s, a) + gamma E[value(s')], shape (S, A_i).
+
+    Parameters
+    ----------
+    value
+        Of the states, (S,).
+    """
+    q = _backup(game, agent, value)
     return _over_opponents(game, game.check_policies(policies), agent, q)
 
 

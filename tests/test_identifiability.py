@@ -8,7 +8,7 @@ from scipy.linalg import null_space
 
 from malfl import gridworlds
 from malfl.identifiability import identifiability, open_directions
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery.consistency import consistency_system
 from malfl.recovery.least_squares import determination
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.metrics import (
     correlation,
     interval,

@@ -20,7 +20,7 @@ from malfl.benchmarks.rivals import NaiveLoop, numpy_loop, quantecon_chain
 from malfl.checks import WordArray
 from malfl.games import MarkovGame, Policies
 from malfl.kernels.walk import fill_words
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery import recover_from_policies
 from malfl.sampling import Method
 

@@ -1,4 +1,4 @@
-"""Soft temporal-difference evaluation of all agents' policies along the steps they made."""
+"""Soft temporal-difference evaluation of agents' policies along the steps they made."""
 
 from numba import njit
 

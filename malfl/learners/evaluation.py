@@ -1,4 +1,6 @@
-"""Learned soft Q values of all agents' policies."""
+"""Learned soft Q values of agents' policies."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from malfl.soft import entropy_bonus
 
 
 class TemporalDifferences:
-    """Soft Q values of all agents under one joint policy, updated block by block from zero.
+    """Soft Q values of some agents under one joint policy, updated block by block from zero.
 
     Parameters
     ----------
@@ -20,6 +22,8 @@ class TemporalDifferences:
         Entropy coefficient and step size.
     executed
         Whether a step's update uses the action executed next (SARSA).
+    agents
+        Whose values; all by default.
     """
 
     def __init__(
@@ -31,18 +35,20 @@ class TemporalDifferences:
         alpha: float,
         beta: float,
         executed: bool,
+        agents: Sequence[int] | None = None,
     ) -> None:
+        agents = range(game.n_agents) if agents is None else agents
         self._game, self._beta, self._executed = game, beta, executed
         self._counts = np.zeros((game.n_states, 1 << player.bits), dtype=np.int64)
-        self._pairs = player.own_pairs
-        self._bonus = [entropy_bonus(policy, alpha) for policy in policies]
+        self._pairs = tuple(player.own_pairs[i] for i in agents)
+        self._bonus = [entropy_bonus(policies[i], alpha) for i in agents]
         self._values = tuple(bonus.ravel().copy() for bonus in self._bonus)
         self._by_code = any(reward.ndim > 1 for reward in game.rewards)
         self._gains = tuple(
             player.by_code(beta * (game.joint_reward(i) + bonus[:, game.own_actions[i]]))
             if self._by_code
             else beta * (game.rewards[i][:, None] + bonus).ravel()
-            for i, bonus in enumerate(self._bonus)
+            for i, bonus in zip(agents, self._bonus, strict=True)
         )
 
     def update(self, block: Block) -> None:
@@ -67,7 +73,7 @@ class TemporalDifferences:
 
     @property
     def q(self) -> Policies:
-        """The values, one (S, A_i) array an agent."""
+        """The values, one (S, A_i) array for each of the agents."""
         return tuple(
             values.reshape(bonus.shape) - bonus
             for values, bonus in zip(self._values, self._bonus, strict=True)

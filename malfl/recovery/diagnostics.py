@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from scipy.linalg import eigvalsh
+
+from malfl.checks import FloatArray
+
 RewardClass = Literal["state", "state-action", "joint-action"]
 REWARD_CLASSES: tuple[RewardClass, ...] = ("state", "state-action", "joint-action")
+RANK_TOLERANCE = 1e-6  # of singular values of a regression on logits, relative to the largest
 
 
 class NothingToLearnError(ValueError):
@@ -32,7 +38,9 @@ class Convergence:
 
     steps: int
     loss: float  # weighted sum of squared residuals; for logits minus the log-likelihood
-    gradient: float  # its norm relative to the start; for logits the reward's last relative move
+    # Its norm relative to the start; for logits the reward's last relative move; for a course the
+    # norm of the log-likelihood's, by rewards in units of alpha.
+    gradient: float
     converged: bool
 
 
@@ -44,3 +52,15 @@ class Evidence:
     error: float
     prior: float  # variance of the rewards
     log_likelihood: float  # of the data, reward and errors integrated out (Laplace)
+
+
+def determination_of(information: FloatArray, unknowns: int) -> Determination:
+    """How well an information matrix (S, S), the prior's part taken off, determines a reward."""
+    values = np.sqrt(np.maximum(eigvalsh(information), 0.0))
+    fixed = values[values > RANK_TOLERANCE * values.max()]
+    return Determination(
+        unknowns=unknowns,
+        rank=len(fixed),
+        smallest_singular_value=float(fixed.min()),
+        largest_singular_value=float(fixed.max()),
+    )

@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve, eigvalsh
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import log_softmax, softmax
 
 from malfl import checks
 from malfl.checks import FloatArray
 from malfl.recovery.diagnostics import (
     Convergence,
-    Determination,
     Evidence,
     NothingToLearnError,
+    determination_of,
 )
 from malfl.recovery.result import RecoveredReward
 
@@ -32,7 +32,6 @@ LEAST_FOUND = 0.05  # of a single number: a reward of which less is found is non
 STRIDE = 3  # steps of the fixed point for errors taken in one while it keeps its direction
 LEAST_ERROR = 1e-12  # variance of logits that cannot be told from none
 ROUNDING = 1e-12  # between actions, relative to the largest slope
-RANK_TOLERANCE = 1e-6  # of singular values, relative to the largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +150,7 @@ def recover_from_logits(
         values=np.where(touched, reward, np.nan),
         reward_class="state",
         convergence=Convergence(rounds, -likelihood, moved, settled),
-        determine=lambda: _determination(information, int(touched.sum())),
+        determine=lambda: determination_of(information, int(touched.sum())),
         deviation=np.where(touched, deviation, np.nan),
         evidence=Evidence(error, prior, likelihood),
     )
@@ -195,22 +194,11 @@ def _log_likelihood(
     errors = eta - data.constants - data.slopes @ reward
     spread = variances * expected
     # The determinant of 1 + variances * (diag(expected) - expected expected' / total), per choice.
-    rest = 1 - (spread * expected / (1 + spread)).sum(axis=-1) / total
+    rest = (expected / (1 + spread)).sum(axis=-1) / total
     _, size = np.linalg.slogdet(prior * information + np.eye(len(reward)))
     return float(
         (data.counts * np.where(data.known, log_odds, 0.0)).sum()
         - 0.5 * (errors**2 / variances).sum()
         - (0.5 * reward @ reward / prior if prior > 0 else 0.0)
         - 0.5 * (np.log1p(spread).sum() + np.log(rest).sum() + size)
-    )
-
-
-def _determination(information: FloatArray, unknowns: int) -> Determination:
-    values = np.sqrt(np.maximum(eigvalsh(information), 0.0))
-    fixed = values[values > RANK_TOLERANCE * values.max()]
-    return Determination(
-        unknowns=unknowns,
-        rank=len(fixed),
-        smallest_singular_value=float(fixed.min()),
-        largest_singular_value=float(fixed.max()),
     )

@@ -16,6 +16,7 @@ from malfl.checks import FloatArray
 from malfl.estimation import PolicyEstimates, estimate_policies
 from malfl.logs import Observation
 from malfl.parallel import run
+from malfl.recovery.course import MODELS, model_of, recover_from_course
 from malfl.recovery.diagnostics import NothingToLearnError, RewardClass
 from malfl.recovery.from_policies import SOLVERS, Equations, Solver, recover_from_policies
 from malfl.recovery.logit import AffineLogits, recover_from_logits
@@ -48,7 +49,9 @@ def recover(
     method
         ``"structural"``: a regression on the logits of improved policies, exact soft Q values
         assumed; needs counts only. ``"replay"``: the same with the learner's own updates made
-        again; needs recorded trajectories. ``"least_squares"``: the exact minimum of Eq. 12.
+        again; needs recorded trajectories. ``"course"``: the reward by which all that the agent did
+        is the likeliest, if it is known how it learns. ``"least_squares"``: the exact minimum of
+        Eq. 12.
         ``"evidence"``: the same with a ridge chosen by the evidence. ``"adam"``: descent from
         zero, as in Table 3.
     policies
@@ -65,6 +68,12 @@ def recover(
         For ``"replay"``: ``beta``, the learner's step size (if left out, the likeliest);
         ``executed``, whether its updates used the action executed next (False); ``logits``, if
         `malfl.recovery.replay.replayed_logits` has made them before.
+
+        For ``"course"``: ``learner``, ``"soft policy iteration"`` (with exact values),
+        ``"soft value iteration"`` or ``"Q-learning"`` (needs recorded trajectories); if left out,
+        the likeliest of them is taken, and ``misfit`` of the result tells whether it explains what
+        was seen. ``beta``, the step size of Q-learning (0.1); ``prior``, the standard deviation of
+        rewards in units of alpha (10).
 
         For the others: ``reward_class``, what the reward may depend on (``"state"``: R(s),
         ``"state-action"``: R(s, a^i), ``"joint-action"``: R(s, a); how much of it can be found,
@@ -221,9 +230,32 @@ def _by_replay(
     return replay(float(np.exp(best.x)))
 
 
+def _by_course(
+    seen: Observation,
+    of: int,
+    estimates: PolicyEstimates,
+    learner: str | None = None,
+    beta: float = 0.1,
+    prior: float = 10.0,
+) -> RecoveredReward:
+    counts = seen.own_counts(of)[1:]
+    possible = [one for one in MODELS if one != "Q-learning" or seen.trajectories is not None]
+    found = [
+        replace(
+            recover_from_course(
+                model_of(one, seen, of, estimates, beta), counts, seen.alpha, prior
+            ),
+            learner=one,
+        )
+        for one in (possible if learner is None else [learner])
+    ]
+    return min(found, key=lambda one: one.convergence.loss)
+
+
 GIVEN = ("seen", "of", "estimates", "method")
 METHODS: dict[str, Callable[..., RecoveredReward]] = {
     "structural": _by_structure,
     "replay": _by_replay,
+    "course": _by_course,
     **{name: partial(_by_consistency, method=name) for name in SOLVERS},
 }

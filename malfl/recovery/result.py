@@ -25,6 +25,10 @@ class RecoveredReward:
         None  # like values, posterior standard deviations; the mean put aside
     )
     evidence: Evidence | None = None  # where variances were chosen by it
+    # Where a whole course of learning was fitted: the deviance for each degree of freedom, 1 or
+    # less if the agent learns that way. Far above, the reward explains little of what was seen.
+    misfit: float | None = None
+    learner: str | None = None  # how the agent was taken to learn
     beta: float | None = None  # step size of the learner that was replayed
     unvisited: IntArray | None = None  # (k, 2), pairs (iteration, state) without data, if data
 

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.sparse import block_diag, csr_array, eye_array, kron
 
 from malfl.games import MarkovGame, Policies
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.metrics import pearson
 from malfl.prediction import Prediction
 from malfl.recovery.consistency import ConsistencySystem, consistency_system

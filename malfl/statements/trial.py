@@ -7,7 +7,7 @@ import pandas as pd
 
 from malfl.bounds import Bound
 from malfl.games import MarkovGame
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.prediction import Prediction
 
 Check = Callable[[Prediction], Bound | None]

@@ -6,7 +6,7 @@ from conftest import random_game
 from scipy.linalg import null_space
 from scipy.stats import multivariate_normal
 
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery.consistency import consistency_system
 from malfl.recovery.evidence import weigh_evidence
 

@@ -3,7 +3,7 @@ import pytest
 from conftest import random_game, random_policies
 
 import malfl
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery import recover_from_policies
 
 

@@ -4,7 +4,7 @@ import pytest
 from conftest import random_game, random_policies
 
 from malfl import sample_trajectories
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery.consistency import consistency_system
 from malfl.recovery.least_squares import least_squares
 from malfl.recovery.printed import printed_system

@@ -6,7 +6,7 @@ from conftest import random_game
 from scipy.special import logsumexp
 
 import malfl
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery import recover_from_policies
 from malfl.soft import marginal_soft_q
 

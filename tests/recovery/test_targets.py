@@ -4,7 +4,7 @@ import pytest
 from conftest import random_game, random_policies
 from scipy.special import logsumexp
 
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery.targets import improvement_targets
 from malfl.soft import induced_mdp, marginal_soft_q
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from malfl import gridworlds
-from malfl.learners.ma_spi import iterate_exactly
+from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.prediction import Prediction
 from malfl.statements.inversion import new_action_q
 from malfl.statements.misprints import (

@@ -1,26 +1,28 @@
-"""Multi-agent soft policy iteration (MA-LfL, Algorithm 1)."""
+"""Agents that learn together (MA-LfL, Algorithm 1, and other learners in its place)."""
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from malfl import checks
+from malfl.checks import IntArray
 from malfl.games import MarkovGame, Policies
 from malfl.learners.evaluation import TemporalDifferences
+from malfl.learners.learner import Round
+from malfl.learners.named import Evaluation, Learners, one_for_each
 from malfl.logs import LearningLog
 from malfl.parallel import Job, cores, run
 from malfl.play import Player
-from malfl.sampling import Recorder, counting
-from malfl.soft import improve, improve_all
-
-Evaluation = Literal["td", "sarsa", "exact"]
+from malfl.sampling import Recorder, Trajectories, counting
+from malfl.soft import improve
 
 
 def learn(
     game: MarkovGame,
+    learners: Learners = "soft policy iteration",
     *,
     alpha: float = 3.0,
     iterations: int = 10,
@@ -32,7 +34,7 @@ def learn(
     record: bool = False,
     seed: int | np.random.Generator,
 ) -> LearningLog:
-    """Let every agent learn by soft policy iteration while the others do the same.
+    """Let every agent learn while the others do the same, by soft policy iteration or otherwise.
 
     Algorithm 1 of MA-LfL; the defaults are those of its Table 3. In each iteration all agents
     play ``episodes`` episodes of ``steps`` steps, evaluate their policies from them, and improve
@@ -40,16 +42,20 @@ def learn(
 
     Parameters
     ----------
+    learners
+        How the agents learn: ``"soft policy iteration"``, ``"soft value iteration"``,
+        ``"Q-learning"``, ``"random improvements"``, or a `malfl.learners.learner.Learner`; one for
+        all agents, or one for each.
     alpha
         Entropy coefficient, greater than 0.
     iterations
         Number of improvements H, at least 1.
     beta
-        Step size of temporal differences, in (0, 1].
+        Step size of temporal differences and of Q-learning, in (0, 1].
     evaluation
-        ``"td"``: Eq. 5 with a next action drawn for the update and not executed, as in
-        Algorithm 1. ``"sarsa"``: with the action executed next. ``"exact"``: exact soft Q; the
-        episodes only serve those who watch.
+        How soft policy iteration evaluates. ``"td"``: Eq. 5 with a next action drawn for the update
+        and not executed, as in Algorithm 1. ``"sarsa"``: with the action executed next.
+        ``"exact"``: exact soft Q; the episodes only serve those who watch.
     initial
         Joint policy to start from, uniform by default.
     record
@@ -60,20 +66,21 @@ def learn(
     Raises
     ------
     ValueError
-        If a number is out of range, a policy is not one, ``evaluation`` is unknown, or the game is
-        too large to pack a state and a joint action into 32 bits.
+        If a number is out of range, a policy is not one, a learner or ``evaluation`` is unknown, or
+        the game is too large to pack a state and a joint action into 32 bits.
     MemoryError
         If there is no room for the counts, tables or trajectories.
     """
     job = learning(
-        game, alpha=alpha, beta=beta, iterations=iterations, episodes=episodes, steps=steps,
-        evaluation=evaluation, initial=initial, record=record, seed=seed,
+        game, learners, alpha=alpha, beta=beta, iterations=iterations, episodes=episodes,
+        steps=steps, evaluation=evaluation, initial=initial, record=record, seed=seed,
     )  # fmt: skip
     return run([job], iterations * episodes * steps)[0]
 
 
 def learn_all(
     games: Sequence[MarkovGame],
+    learners: Learners = "soft policy iteration",
     *,
     seeds: Sequence[int],
     threads: int | None = None,
@@ -92,7 +99,7 @@ def learn_all(
     threads
         Runs at the same time, by default as many as there are processors. The results do not
         depend on it.
-    alpha, iterations, episodes, steps, beta, evaluation, record
+    learners, alpha, iterations, episodes, steps, beta, evaluation, record
         As for `learn`.
 
     Returns
@@ -110,13 +117,14 @@ def learn_all(
         "alpha": alpha, "beta": beta, "iterations": iterations, "episodes": episodes,
         "steps": steps, "evaluation": evaluation, "record": record,
     }  # fmt: skip
-    jobs = [learning(game, seed=seed, **settings) for game in games for seed in seeds]
+    jobs = [learning(game, learners, seed=seed, **settings) for game in games for seed in seeds]
     logs = run(jobs, len(jobs) * iterations * episodes * steps, threads)
     return [logs[k * len(seeds) : (k + 1) * len(seeds)] for k in range(len(games))]
 
 
 def learning(
     game: MarkovGame,
+    learners: Learners = "soft policy iteration",
     *,
     alpha: float,
     beta: float,
@@ -134,45 +142,58 @@ def learning(
     shape = (checks.count(iterations, "iterations"), game.n_states, game.n_joint_actions)
     episodes, steps = checks.steps_played(episodes, steps)
     checks.choice(evaluation, "evaluation", ("td", "sarsa", "exact"))
-    start, rng = _start(game, initial), checks.generator(seed)
+    how = one_for_each(learners, game.n_agents, beta, evaluation)
+    start = game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
+    rng = checks.generator(seed)
     checks.memory(8 * math.prod(shape), f"counts of shape {shape}", "learn for fewer iterations")
-    if record:
-        Recorder.check_memory(game, episodes, steps, times=shape[0])
+    on_the_way = [i for i, one in enumerate(how) if one is None]
+    needed = record or any(one is not None and one.needs_steps for one in how)
+    if needed:
+        Recorder.check_memory(game, episodes, steps, times=shape[0] if record else 1)
 
     def work() -> Job[LearningLog]:
-        history, evaluated, kept = [start], [], []
+        history, evaluated, kept = [start], [tuple(np.zeros_like(policy) for policy in start)], []
         counts = np.zeros(shape, dtype=np.int64)
-        player = None if evaluation == "exact" and not record else Player(game)
-        for taken in counts:
+        player = Player(game) if on_the_way or needed else None
+        for number, taken in enumerate(counts):
             policies = history[-1]
-            recorder = Recorder(game, episodes, steps) if record else None
+            learned = recorder = played = None
             if player is None:
                 yield from counting(game, policies, episodes, steps, rng, taken)
             else:
-                learned = TemporalDifferences(
-                    game, policies, player, alpha=alpha, beta=beta,
-                    executed=evaluation == "sarsa",
-                )  # fmt: skip
+                if on_the_way:
+                    learned = TemporalDifferences(
+                        game, policies, player, alpha=alpha, beta=beta,
+                        executed=evaluation == "sarsa", agents=on_the_way,
+                    )  # fmt: skip
+                if needed:
+                    recorder = Recorder(game, episodes, steps)
                 for block in player.play(policies, episodes, steps, rng):
-                    learned.update(block)
+                    if learned:
+                        learned.update(block)
                     if recorder:
                         recorder.add(block)
                     yield block.steps * len(block.codes)
-                taken += learned.counts
-                q = learned.q
-            if evaluation == "exact":
-                q, policies = improve_all(game, policies, alpha)
-            else:
-                policies = tuple(improve(values, alpha) for values in q)
-            history.append(policies)
-            evaluated.append(q)
             if recorder:
-                kept.append(recorder.trajectories)
+                played = recorder.trajectories
+                taken += _counts(played, taken.shape)
+            elif learned:
+                taken += learned.counts
+            by_differences = iter(learned.q if learned else ())
+            q = tuple(
+                next(by_differences) if one is None
+                else one.values(Round(game, i, alpha, number, policies, before, played, rng))
+                for i, (one, before) in enumerate(zip(how, evaluated[-1], strict=True))
+            )  # fmt: skip
+            history.append(tuple(improve(values, alpha) for values in q))
+            evaluated.append(q)
+            if record and played:
+                kept.append(played)
         return LearningLog(
             game=game,
             alpha=alpha,
             policies=_by_agent(history),
-            q=_by_agent(evaluated),
+            q=_by_agent(evaluated[1:]),
             counts=counts,
             trajectories=tuple(kept) if record else None,
         )
@@ -180,29 +201,8 @@ def learning(
     return work()
 
 
-def iterate_exactly(
-    game: MarkovGame,
-    *,
-    alpha: float = 3.0,
-    iterations: int = 10,
-    initial: Sequence[npt.ArrayLike] | None = None,
-) -> Policies:
-    """Policies pi_0..pi_H of exact soft policy iteration (Eq. 5 and 6), nothing sampled.
-
-    Returns
-    -------
-    Policies
-        One (H + 1, S, A_i) array an agent.
-    """
-    iterations = checks.count(iterations, "iterations")
-    history = [_start(game, initial)]
-    for _ in range(iterations):
-        history.append(improve_all(game, history[-1], alpha)[1])
-    return _by_agent(history)
-
-
-def _start(game: MarkovGame, initial: Sequence[npt.ArrayLike] | None) -> Policies:
-    return game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
+def _counts(played: Trajectories, shape: tuple[int, int]) -> IntArray:
+    return np.bincount(played.steps.ravel(), minlength=math.prod(shape)).reshape(shape)
 
 
 def _by_agent(history: Sequence[Policies]) -> Policies:

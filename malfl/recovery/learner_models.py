@@ -1,0 +1,122 @@
+"""What an agent's policies are for a reward of the state, if it learns in a known way.
+
+A model turns a reward into the logits of pi_1..pi_H, and says how these change with the reward.
+Only the agent's first policy and what the others play is taken from what was seen.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.linalg import solve
+from scipy.special import logsumexp, softmax
+
+from malfl import checks
+from malfl.checks import FloatArray
+from malfl.games import Dynamics
+from malfl.kernels.q_learning import q_learning_with_slopes
+from malfl.sampling import Trajectories
+from malfl.soft import entropy, expectation_over_opponents
+
+Course = tuple[FloatArray, FloatArray]
+"""Logits of pi_1..pi_H, (H, S, A_i), and their derivatives by the rewards, (H, S, A_i, S)."""
+
+Model = Callable[[FloatArray], Course]
+"""From a reward (S,) to the course that learning takes."""
+
+
+def reach(dynamics: Dynamics, policies: Sequence[FloatArray], agent: int) -> FloatArray:
+    """Where the agent's actions lead among the others' policies, (H, S, A_i, S).
+
+    Parameters
+    ----------
+    policies
+        Everyone's, one (H, S, A_i) array an agent; NaN, where one is unknown, stands for uniform.
+    """
+    states, own = dynamics.n_states, dynamics.actions[agent]
+    rounds = len(policies[0])
+    checks.memory(8 * rounds * states * own * states, "transitions", "use a smaller game")
+    moves = np.empty((rounds, states, own, states))
+    for h in range(rounds):
+        now = [np.where(np.isnan(p[h]), 1 / p.shape[2], p[h]) for p in policies]
+        matrix = expectation_over_opponents(dynamics, now, agent) @ dynamics.transitions
+        moves[h] = matrix.toarray().reshape(states, own, states)
+    return moves
+
+
+def soft_policy_iteration(
+    moves: FloatArray, first: FloatArray, alpha: float, gamma: float
+) -> Model:
+    """Exact soft policy iteration from the policy ``first`` (S, A_i); ``moves`` as `reach` gives.
+
+    The derivative of a policy's value by that policy is its advantage (policy gradient theorem).
+    """
+    states = moves.shape[-1]
+    unit = np.eye(states)
+
+    def course(reward: FloatArray) -> Course:
+        logits = np.empty(moves.shape[:-1])
+        slopes = np.empty(moves.shape)
+        policy, policy_slopes = first, np.zeros(moves.shape[1:])
+        for h, move in enumerate(moves):
+            chain = unit - gamma * (policy[:, None, :] @ move)[:, 0]
+            value = solve(chain, reward + alpha * entropy(policy))
+            q = reward[:, None] + gamma * (move @ value)
+            surplus = q - alpha * np.log(policy, where=policy > 0, out=np.zeros_like(policy))
+            by_policy = (surplus[:, None, :] @ policy_slopes)[:, 0]
+            value_slopes = solve(chain, unit + by_policy)
+            logits[h] = q / alpha
+            slopes[h] = (unit[:, None, :] + gamma * (move @ value_slopes)) / alpha
+            policy = softmax(logits[h], axis=-1)
+            mean = policy[:, None, :] @ slopes[h]
+            policy_slopes = policy[..., None] * (slopes[h] - mean)
+        return logits, slopes
+
+    return course
+
+
+def soft_value_iteration(moves: FloatArray, alpha: float, gamma: float) -> Model:
+    """Soft value iteration from values of zero; ``moves`` as `reach` gives them."""
+    unit = np.eye(moves.shape[-1])
+
+    def course(reward: FloatArray) -> Course:
+        logits = np.zeros((len(moves) + 1, *moves.shape[1:-1]))
+        slopes = np.zeros((len(moves) + 1, *moves.shape[1:]))
+        for h, move in enumerate(moves):
+            value = logsumexp(logits[h], axis=-1)
+            value_slopes = (softmax(logits[h], axis=-1)[:, None, :] @ slopes[h])[:, 0]
+            logits[h + 1] = reward[:, None] / alpha + gamma * (move @ value)
+            slopes[h + 1] = unit[:, None, :] / alpha + gamma * (move @ value_slopes)
+        return logits[1:], slopes[1:]
+
+    return course
+
+
+def q_learning(
+    dynamics: Dynamics,
+    played: Sequence[Trajectories],
+    agent: int,
+    alpha: float,
+    beta: float,
+) -> Model:
+    """Q-learning from values of zero, made again along the steps that were played.
+
+    The actions that look best depend on the reward, so values are linear in it only piecewise.
+    """
+    states, own, joint = dynamics.n_states, dynamics.actions[agent], dynamics.n_joint_actions
+    codes = np.arange(states * joint)
+    state_of = codes // joint
+    pair_of = state_of * own + dynamics.own_actions[agent][codes % joint]
+
+    def course(reward: FloatArray) -> Course:
+        logits = np.empty((len(played), states, own))
+        slopes = np.empty((len(played), states, own, states))
+        q, q_slopes = np.zeros((states, own)), np.zeros((states * own, states))
+        for h, part in enumerate(played):
+            q_learning_with_slopes(
+                part.steps, part.last, state_of, pair_of, reward, dynamics.gamma, beta, q, q_slopes
+            )
+            logits[h] = q / alpha
+            slopes[h] = q_slopes.reshape(slopes[h].shape) / alpha
+        return logits, slopes
+
+    return course
