@@ -16,6 +16,7 @@ from malfl.learners.learn import learning
 from malfl.logs import LearningLog
 from malfl.parallel import Job, cores, run
 from malfl.recovery import RecoveredReward, recover
+from malfl.recovery.alone import alone
 from malfl.recovery.diagnostics import NothingToLearnError
 from malfl.recovery.replay import replayed_logits
 from malfl.recovery.semi_online import foretelling, prediction_error
@@ -28,6 +29,14 @@ class Estimator(NamedTuple):
     options: Mapping[str, Any]
     descent: bool = False  # whether policies are fitted by few steps of Adam, as the paper does
     rules: bool = False  # whether the rules of the game are taken from the moves seen
+    alone: bool = False  # whether the agent is taken for the only one
+
+    @property
+    def needs_steps(self) -> bool:
+        """Whether trajectories must be recorded for it."""
+        learner = self.options.get("learner", "Q-learning")
+        replays = self.options["method"] == "course" and learner in (None, "Q-learning")
+        return self.rules or replays or self.options["method"] == "replay"
 
 
 def papers_estimators(steps: int = 1000, rate: float = 0.01) -> dict[str, Estimator]:
@@ -83,7 +92,7 @@ def watch(
         As for `recovering`.
     settings
         Of `malfl.learn`: ``alpha``, ``beta``, ``iterations``, ``episodes``, ``steps``, and
-        ``evaluation`` if it is not ``"td"``.
+        ``learners`` and ``evaluation`` if they are not its own.
     against
         Games whose rewards are taken for the true ones; by default each game's own.
     threads
@@ -99,7 +108,7 @@ def watch(
     """
     threads = cores() if threads is None else checks.count(threads, "threads")
     replays = any(one.options["method"] == "replay" for one in estimators.values())
-    record = replays or any(one.rules for one in estimators.values())
+    record = any(one.needs_steps for one in estimators.values())
 
     def work(name: str, game: MarkovGame, seed: int) -> Job[list[tuple[Any, ...]]]:
         log = yield from learning(game, seed=seed, record=record, **settings)
@@ -191,10 +200,42 @@ def recovering(
                     part = replace(part, dynamics=estimate_dynamics(part))
                 found = None
                 with suppress(NothingToLearnError):
-                    found = recover(part, of=agent, policies=known, unvisited="omit", **options)
+                    if one.alone:
+                        found = recover(alone(part, agent), of=0, unvisited="omit", **options)
+                    else:
+                        found = recover(part, of=agent, policies=known, unvisited="omit", **options)
                 result.append((agent, name, length, found))
                 yield 0
     return result
+
+
+def misread_alpha(
+    log: LearningLog, estimators: Mapping[str, Estimator], factors: Sequence[float], agent: int = 0
+) -> pd.DataFrame:
+    """What becomes of a reward if the observer takes alpha to be so many times what it is.
+
+    Parameters
+    ----------
+    agent
+        Whose reward, as the next agent sees it.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``estimator``, ``factor``, ``PCC`` and ``scale``: the standard deviation of the
+        recovered over that of the true reward.
+    """
+    seen = log.observed_by((agent + 1) % log.game.n_agents)
+    true = log.game.rewards[agent]
+    rows = []
+    for name, one in estimators.items():
+        for factor in factors:
+            misled = replace(seen, alpha=factor * log.alpha)
+            found = recover(misled, of=agent, unvisited="omit", **one.options).over_states()
+            known = np.isfinite(found)
+            scale = float(found[known].std() / true[known].std())
+            rows.append((name, factor, pearson_of(found, log.game, agent), scale))
+    return pd.DataFrame(rows, columns=["estimator", "factor", "PCC", "scale"])
 
 
 NO_CHANGE = "no change expected"

@@ -532,3 +532,211 @@ def soft_optimum(odds, reward, gamma, alpha):
         top = q.max(axis=1)
         value = top + alpha * np.log(np.exp((q - top[:, None]) / alpha).sum(axis=1))
     return np.exp((q - value[:, None]) / alpha)
+
+
+def backed_up(game, policies, agent, alpha, q):
+    """Soft value iteration: an agent's values, one round on."""
+    next_states, rewards = plain(game)
+    value = [alpha * math.log(sum(math.exp(x / alpha) for x in row)) for row in q]
+    joint = [
+        [
+            rewards[agent][s][a] + game.gamma * sum(p * value[t] for p, t in next_states[s][a])
+            for a in range(game.n_joint_actions)
+        ]
+        for s in range(game.n_states)
+    ]
+    return over_opponents(game, policies, agent, joint)
+
+
+def watkins(game, agent, beta, q, states, actions):
+    """Q-learning over own actions along given episodes."""
+    _, rewards = plain(game)
+    joints = joint_actions(game.actions)
+    q = [list(row) for row in q]
+    for visited, taken in zip(states, actions, strict=True):
+        for t, a in enumerate(taken):
+            s, s_next, own = visited[t], visited[t + 1], joints[a][agent]
+            target = rewards[agent][s][a] + game.gamma * max(q[s_next])
+            q[s][own] = (1 - beta) * q[s][own] + beta * target
+    return np.array(q)
+
+
+def best_response(game, policies, agent, alpha):
+    """The soft optimum among others who keep to their policies."""
+    _, rewards = plain(game)
+    expected = over_opponents(game, policies, agent, rewards[agent])
+    return soft_optimum(faced(game, policies, agent), expected, game.gamma, alpha)
+
+
+def log_odds(logits):
+    """The logarithm of the softmax of one row."""
+    top = max(logits)
+    whole = top + math.log(sum(math.exp(x - top) for x in logits))
+    return [x - whole for x in logits]
+
+
+def log_likelihood(counts, logits):
+    """Of actions counted under policies with these logits; both [h][s][a]."""
+    return sum(
+        number * log_p
+        for rows, row_logits in zip(counts, logits, strict=True)
+        for row, row_logit in zip(rows, row_logits, strict=True)
+        for number, log_p in zip(row, log_odds(row_logit), strict=True)
+    )
+
+
+def deviance(counts, logits):
+    """Twice what the shares seen are likelier by; the numbers that they are, those of seen rows."""
+    shares = sum(
+        number * math.log(number / sum(row))
+        for rows in counts
+        for row in rows
+        for number in row
+        if number > 0
+    )
+    numbers = sum(len(row) - 1 for rows in counts for row in rows if sum(row) > 0)
+    return 2 * (shares - log_likelihood(counts, logits)), numbers
+
+
+def multinomial_information(counts, logits, slopes):
+    """Expected information on z of multinomial counts; slopes[h][s][a][z], one choice at a time."""
+    size = len(slopes[0][0][0])
+    information = np.zeros((size, size))
+    for rows, row_logits, row_slopes in zip(counts, logits, slopes, strict=True):
+        for row, row_logit, by_action in zip(rows, row_logits, row_slopes, strict=True):
+            p = np.exp(log_odds(row_logit))
+            covariance = sum(row) * (np.diag(p) - np.outer(p, p))
+            information += np.array(by_action).T @ covariance @ np.array(by_action)
+    return information
+
+
+def soft_return(game, policies, agent, alpha):
+    """What an agent earns from the start on, the entropy of its own choices counted."""
+    odds, states = faced(game, policies, agent), range(game.n_states)
+    reward = over_opponents(game, policies, agent, plain(game)[1][agent])
+    own = policies[agent]
+    paid = np.array([sum(own[s] * reward[s]) + alpha * entropy(own[s]) for s in states])
+    moves = np.array([sum(p * row for p, row in zip(own[s], odds[s], strict=True)) for s in states])
+    value = np.zeros(game.n_states)
+    for _ in range(int(40 / (1 - game.gamma))):
+        value = paid + game.gamma * moves @ value
+    return float(sum(p * v for p, v in zip(game.start, value, strict=True)))
+
+
+def soft_optimal_q(odds, reward, gamma, alpha):
+    """Q = R + gamma E[alpha ln sum_a e^(Q / alpha)], applied until nothing changes."""
+    q = np.zeros_like(reward)
+    for _ in range(int(40 / (1 - gamma))):
+        q = reward + gamma * odds @ np.array([alpha * log_sum(row / alpha) for row in q])
+    return q
+
+
+def log_sum(logits):
+    top = max(logits)
+    return top + math.log(sum(math.exp(x - top) for x in logits))
+
+
+def discounted_visits(odds, policy, gamma):
+    """Visits to come, each counted by gamma to its time: [s][a][z] if a comes first, and [s][z]."""
+    states, own, _ = odds.shape
+    by_policy = np.zeros((states, states))
+    for _ in range(int(40 / (1 - gamma))):
+        by_action = np.eye(states)[:, None, :] + gamma * odds @ by_policy
+        by_policy = np.array([sum(policy[s][a] * by_action[s, a] for a in range(own))
+                              for s in range(states)])  # fmt: skip
+    return by_action, by_policy
+
+
+def pooled(game, counts, agent):
+    """Where an agent's own actions led over all iterations, [s][a][t], the others not looked at.
+
+    ``counts[h][s][a]`` are of joint actions. What the agent never tried leads where it would if
+    the others played at random.
+    """
+    next_states, _ = plain(game)
+    odds = np.zeros((game.n_states, game.actions[agent], game.n_states))
+    for s in range(game.n_states):
+        for own in range(game.actions[agent]):
+            which = [a for a, j in enumerate(joint_actions(game.actions)) if j[agent] == own]
+            times = [sum(counts[h][s][a] for h in range(len(counts))) for a in which]
+            if sum(times) == 0:
+                times = [1] * len(which)
+            for a, number in zip(which, times, strict=True):
+                for p, t in next_states[s][a]:
+                    odds[s, own, t] += number / sum(times) * p
+    return odds
+
+
+def overlap(counts):
+    """Weights of equations, of counts[h][s][a] of an agent's own actions."""
+    return np.array(
+        [
+            [
+                [1 / (1 / (1 + number) + 1 / (1 + sum(row_after))) for number in row]
+                for row, row_after in zip(before, after, strict=True)
+            ]
+            for before, after in itertools.pairwise(counts)
+        ]
+    )
+
+
+def consistency_matrix(game, policies, agent, y, shape):
+    """The residuals of Eq. 12 as matrices of a state-action or state reward, and of shapings."""
+    h, own = len(y), [joint[agent] for joint in joint_actions(game.actions)]
+
+    def residuals(reward, shapings):
+        by_joint = reward[:, own] if reward.ndim == 2 else np.repeat(reward[:, None], len(own), 1)
+        zero = np.zeros_like(np.array(y))
+        return consistency_residuals(game, policies, agent, zero, by_joint, shapings).ravel()
+
+    units = np.eye(int(np.prod(shape)))
+    rewards = [residuals(one.reshape(shape), np.zeros((h, game.n_states))) for one in units]
+    units = np.eye(h * game.n_states)
+    shapings = [residuals(np.zeros(shape), one.reshape(h, game.n_states)) for one in units]
+    return np.array(rewards).T, np.array(shapings).T
+
+
+def least_squares(game, policies, agent, alpha, weights, shape):
+    """The reward of least norm of all that are most consistent, whatever the shapings."""
+    y = targets(game, policies, agent, alpha)
+    rewards, shapings = consistency_matrix(game, policies, agent, y, shape)
+    root = np.sqrt(np.ravel(weights))
+    left = np.eye(len(root))
+    left = left - (root[:, None] * shapings) @ np.linalg.pinv(root[:, None] * shapings, rcond=1e-10)
+    matrix, aim = left @ (root[:, None] * rewards), left @ (root * y.ravel())
+    return (np.linalg.pinv(matrix, rcond=1e-9) @ aim).reshape(shape)
+
+
+def descended_reward(game, policies, agent, alpha, shape, steps, rate):
+    """A reward by some steps of Adam from zero on the squared residuals of Eq. 12."""
+    y = targets(game, policies, agent, alpha)
+    rewards, shapings = consistency_matrix(game, policies, agent, y, shape)
+    both = np.hstack([rewards, shapings])
+
+    def gradient(x):
+        return 2 * both.T @ (both @ x - y.ravel())
+
+    found = adam(gradient, np.zeros(both.shape[1]), steps, rate)
+    return found[: rewards.shape[1]].reshape(shape)
+
+
+def descended_policy(counts, lambda_, logits, steps, rate):
+    """A policy in one state by some steps of Adam on Eq. 10, its slopes by differences."""
+
+    def objective(x):
+        return sum(counts) * entropy_objective(counts, np.exp(log_odds(x)), lambda_)
+
+    def gradient(x):
+        steps = 1e-5 * np.eye(len(x))
+        return [(objective(x - step) - objective(x + step)) / 2e-5 for step in steps]
+
+    return np.exp(log_odds(adam(gradient, logits, steps, rate)))
+
+
+def ninety_five(values):
+    """Mean, standard deviation and 95 % interval of Student's t of two to five numbers."""
+    n = len(values)
+    mean = sum(values) / n
+    sd = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1))
+    half = {2: 12.7062047, 3: 4.30265273, 4: 3.18244631, 5: 2.77644511}[n] * sd / math.sqrt(n)
+    return mean, sd, mean - half, mean + half

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from conftest import random_game
 
-from malfl import estimate_policies, learn
+from malfl import correlation, estimate_policies, learn, recover
+from malfl.estimation import additive_smoothing
 from malfl.sampling import Trajectories
 
 
@@ -107,3 +108,84 @@ def test_iterations_must_be_of_the_same_states(hom_log):
     parts = [seen.counts[0], seen.counts[1][:80], *seen.counts[2:]]
     with pytest.raises(ValueError, match=r"counts\[1\] has shape \(80, 25\), and counts\[0\] \(81"):
         replace(seen, counts=parts)
+
+
+@pytest.fixture
+def bystander(log):
+    return log.observed_by(None)
+
+
+def test_a_bystander_sees_what_everyone_did_and_has_no_policies(log, seen, bystander):
+    assert bystander.observer is None
+    assert bystander.own_policies is None
+    assert bystander.alpha == log.alpha
+    assert bystander.trajectories is log.trajectories
+    assert bystander.iterations == 4
+    assert not hasattr(bystander.dynamics, "rewards")
+    np.testing.assert_array_equal(bystander.counts, log.counts)
+    for agent in (0, 1):
+        np.testing.assert_array_equal(bystander.own_counts(agent), seen.own_counts(agent))
+
+
+@pytest.mark.parametrize("iterations", [1, 3, 4])
+def test_what_a_bystander_saw_first(log, bystander, iterations):
+    first = bystander.first(iterations)
+    assert (first.observer, first.own_policies, first.alpha) == (None, None, log.alpha)
+    assert first.iterations == iterations
+    np.testing.assert_array_equal(first.counts, log.counts[:iterations])
+    assert first.trajectories == log.trajectories[:iterations]
+
+
+def test_bystanders_look_at_anyone(seen, bystander):
+    for agent in (0, 1):
+        assert bystander.check_observed(agent) == agent
+    with pytest.raises(ValueError, match=r"of must lie in 0..1, got 2"):
+        bystander.check_observed(2)
+    with pytest.raises(ValueError, match="of must be another agent than the observer, both are 1"):
+        seen.check_observed(1)
+
+
+def test_own_policies_are_those_of_an_observer_that_is_an_agent(seen, bystander):
+    for one, change, who in (
+        (seen, {"own_policies": None}, 1),
+        (seen, {"observer": None}, None),
+        (bystander, {"observer": 0}, 0),
+        (bystander, {"own_policies": seen.own_policies}, None),
+    ):
+        with pytest.raises(ValueError, match=f"own_policies must be given .* observer is {who}"):
+            replace(one, **change)
+    replace(bystander, observer=1, own_policies=seen.own_policies)
+
+
+@pytest.mark.parametrize("alpha", [0, -1.0, np.nan])
+def test_alpha_must_be_positive_for_bystanders_too(bystander, alpha):
+    with pytest.raises(ValueError, match=r"alpha must be (greater than 0|finite)"):
+        replace(bystander, alpha=alpha)
+
+
+def test_a_bystander_estimates_everyones_policies(log, seen, bystander):
+    estimates = estimate_policies(bystander)
+    for agent, policies in enumerate(estimates.policies):
+        counts = bystander.own_counts(agent)
+        np.testing.assert_array_equal(policies, additive_smoothing(counts, 0.5))
+    assert np.nanmax(np.abs(estimates.policies[1] - log.policies[1][:-1])) > 0.01
+    np.testing.assert_array_equal(estimates.visits, log.counts.sum(axis=2))
+    # An agent knows its own.
+    np.testing.assert_array_equal(estimate_policies(seen).policies[0], estimates.policies[0])
+    np.testing.assert_array_equal(estimate_policies(seen).policies[1], log.policies[1][:-1])
+
+
+def test_a_bystander_recovers_anyones_reward():
+    game = random_game(np.random.default_rng(0), (2, 3), 4, state_rewards=True)
+    log = learn(game, alpha=0.8, iterations=5, evaluation="exact", record=True, steps=50, seed=0)
+    bystander = log.observed_by(None)
+    for agent in (0, 1):
+        found = recover(bystander, of=agent)
+        assert correlation(found, game.rewards[agent]).pearson > 0.99
+        by_agent = recover(log.observed_by(1 - agent), of=agent)
+        assert correlation(by_agent, found.values).pearson > 0.99
+    for method in ("replay", "course", "least_squares", "evidence"):
+        found = recover(bystander, of=1, method=method)
+        assert np.isfinite(found.values).all()
+    with pytest.raises(ValueError, match=r"of must lie in 0..1, got 2"):
+        recover(bystander, of=2)

@@ -65,6 +65,7 @@ def q_learning_with_slopes(
     states_known = slopes.shape[1]
     own = q.shape[1]
     flat = q.ravel()
+    keep = 1.0 - beta
     for episode in range(episodes):
         for t in range(length):
             code = steps[episode, t]
@@ -72,6 +73,7 @@ def q_learning_with_slopes(
             s, i = states[code], pairs[code]
             j = there * own + q[there].argmax()
             flat[i] += beta * (rewards[s] + gamma * flat[j] - flat[i])
+            here, ahead = slopes[i], slopes[j]
             for k in range(states_known):
-                slopes[i, k] += beta * (gamma * slopes[j, k] - slopes[i, k])
-            slopes[i, s] += beta
+                here[k] = keep * here[k] + beta * gamma * ahead[k]
+            here[s] += beta

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from malfl import checks
-from malfl.checks import IntArray
+from malfl.checks import FloatArray, IntArray
 from malfl.games import MarkovGame, Policies
 from malfl.learners.evaluation import TemporalDifferences
-from malfl.learners.learner import Round
+from malfl.learners.learner import Learner, Round
 from malfl.learners.named import Evaluation, Learners, one_for_each
 from malfl.logs import LearningLog
 from malfl.parallel import Job, cores, run
@@ -147,6 +147,8 @@ def learning(
     rng = checks.generator(seed)
     checks.memory(8 * math.prod(shape), f"counts of shape {shape}", "learn for fewer iterations")
     on_the_way = [i for i, one in enumerate(how) if one is None]
+    # A stream of their own, so that what learners draw does not depend on how steps are drawn.
+    draws = rng.spawn(1)[0] if len(on_the_way) < len(how) else rng
     needed = record or any(one is not None and one.needs_steps for one in how)
     if needed:
         Recorder.check_memory(game, episodes, steps, times=shape[0] if record else 1)
@@ -182,7 +184,7 @@ def learning(
             by_differences = iter(learned.q if learned else ())
             q = tuple(
                 next(by_differences) if one is None
-                else one.values(Round(game, i, alpha, number, policies, before, played, rng))
+                else _values(one, Round(game, i, alpha, number, policies, before, played, draws))
                 for i, (one, before) in enumerate(zip(how, evaluated[-1], strict=True))
             )  # fmt: skip
             history.append(tuple(improve(values, alpha) for values in q))
@@ -199,6 +201,15 @@ def learning(
         )
 
     return work()
+
+
+def _values(learner: Learner, now: Round) -> FloatArray:
+    values = checks.finite(learner.values(now), f"values of learners[{now.agent}]")
+    if values.shape != now.q.shape:
+        raise ValueError(
+            f"values of learners[{now.agent}] must have shape {now.q.shape}, got {values.shape}"
+        )
+    return values
 
 
 def _counts(played: Trajectories, shape: tuple[int, int]) -> IntArray:

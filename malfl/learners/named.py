@@ -43,6 +43,8 @@ def one_for_each(
             sampled = one == "soft policy iteration" and evaluation != "exact"
             chosen.append(None if sampled else LEARNERS[one](beta))
         else:
+            if isinstance(one, type):
+                raise TypeError(f"{name} must be a Learner, not a class of them: {one.__name__}()")
             checks.instance(one, Learner, name, f"or one of {', '.join(LEARNERS)}")
             chosen.append(one)
     return chosen

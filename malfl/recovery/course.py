@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from scipy.special import log_softmax, xlogy
 
 from malfl import checks
@@ -24,7 +24,11 @@ from malfl.recovery.learner_models import Model
 from malfl.recovery.result import RecoveredReward
 
 MOST_STEPS = 100
-LEAST_SCORE = 1e-3  # norm of the slope of the log-likelihood by rewards in units of alpha
+LEAST_SCORE = (
+    1e-6  # norm of the slope by the rewards at which the search ends, relative to the first
+)
+PATIENCE, GAIN = 10, 0.01  # steps in which the log-likelihood must grow by so much
+STOPPED = 99  # SciPy's status of a search ended by what follows it
 ROUNDING = 1e-12  # slopes below this share of the largest are none
 
 MODELS = ("soft policy iteration", "soft value iteration", "Q-learning")
@@ -85,43 +89,61 @@ def recover_from_course(
 
     Raises
     ------
+    ValueError
+        If a count is not one, or ``alpha`` or ``prior`` not greater than 0.
     NothingToLearnError
         If no policy that was seen depends on the reward.
     """
-    counts = checks.counts(counts, "counts")
-    deviation = checks.positive(prior, "prior") * alpha
-    scales = _Scales(model, counts, deviation)
+    counts, alpha = checks.counts(counts, "counts"), checks.positive(alpha, "alpha")
+    scales = _Scales(model, counts, alpha, checks.positive(prior, "prior"))
     start = scales.weigh(np.zeros(counts.shape[1]))
     if not start.touched.any():
         raise NothingToLearnError(
             "the policies that were seen do not depend on a reward of the state; there is nothing "
             "to learn from"
         )
+    by_chance = float(np.sqrt(np.trace(start.information)))  # about the length of a score
     end = minimize(
         scales.loss, start.reward, jac=scales.slope, hess=scales.curvature, method="trust-exact",
-        options={"gtol": LEAST_SCORE / alpha, "maxiter": MOST_STEPS},
+        options={"gtol": LEAST_SCORE * by_chance, "maxiter": MOST_STEPS}, callback=_Patience(),
     )  # fmt: skip
     now = scales.weigh(end.x)
     touched = start.touched | now.touched
-    covariance = cho_solve(cho_factor(now.information), np.eye(len(touched)))
+    unit = np.eye(len(touched))
+    covariance = cho_solve(cho_factor(now.information), unit)
     # A constant is a shaping, or next to one: deviations are of what is left without it.
-    centring = np.where(touched, np.eye(len(touched)) - touched / touched.sum(), 0.0)
+    centring = np.where(touched, unit - touched / touched.sum(), 0.0)
     spread = np.sqrt(np.maximum(np.diag(centring @ covariance @ centring.T), 0.0))
-    learned = now.information - np.eye(len(touched)) / deviation**2
+    learned = (now.information - unit / prior**2) / alpha**2
     return RecoveredReward(
-        values=np.where(touched, now.reward, np.nan),
+        values=np.where(touched, alpha * now.reward, np.nan),
         reward_class="state",
         convergence=Convergence(
-            end.nit, -now.log_likelihood, float(np.linalg.norm(now.score)) * alpha, end.success
+            steps=end.nit,
+            loss=-now.log_likelihood,
+            gradient=float(np.linalg.norm(now.score)) / by_chance,
+            converged=end.status in (0, STOPPED),
         ),
         determine=lambda: determination_of(learned, int(touched.sum())),
-        deviation=np.where(touched, spread, np.nan),
+        deviation=np.where(touched, alpha * spread, np.nan),
         misfit=_misfit(counts, now.log_likelihood, int(touched.sum())),
     )
 
 
+class _Patience:
+    """Ends a search that gains too little to matter, as at the kinks of Q-learning's values."""
+
+    def __init__(self) -> None:
+        self._losses: list[float] = []
+
+    def __call__(self, intermediate_result: OptimizeResult) -> None:
+        self._losses.append(float(intermediate_result.fun))
+        if len(self._losses) > PATIENCE and self._losses[-PATIENCE - 1] - self._losses[-1] < GAIN:
+            raise StopIteration
+
+
 class _Weighed(NamedTuple):
-    """A reward, and what the counts say of it."""
+    """A reward in units of alpha, and what the counts say of it."""
 
     reward: FloatArray  # (S,)
     log_likelihood: float
@@ -132,10 +154,10 @@ class _Weighed(NamedTuple):
 
 
 class _Scales:
-    """Weighs rewards by counts, each one once."""
+    """Weighs rewards, in units of alpha, by counts; each one once."""
 
-    def __init__(self, model: Model, counts: FloatArray, deviation: float) -> None:
-        self._model, self._prior = model, 1 / deviation**2
+    def __init__(self, model: Model, counts: FloatArray, alpha: float, prior: float) -> None:
+        self._model, self._alpha, self._prior = model, alpha, 1 / prior**2
         self._seen = counts.sum(axis=-1) > 0
         self._counts = counts[self._seen]
         self._latest: _Weighed | None = None
@@ -155,7 +177,8 @@ class _Scales:
         return self.weigh(reward).information
 
     def _weigh(self, reward: FloatArray) -> _Weighed:
-        logits, slopes = (part[self._seen] for part in self._model(reward))
+        logits, slopes = (part[self._seen] for part in self._model(self._alpha * reward))
+        slopes = self._alpha * slopes
         total = self._counts.sum(axis=-1, keepdims=True)
         log_odds = log_softmax(logits, axis=-1)
         odds = np.exp(log_odds)

@@ -39,7 +39,7 @@ class Convergence:
     steps: int
     loss: float  # weighted sum of squared residuals; for logits minus the log-likelihood
     # Its norm relative to the start; for logits the reward's last relative move; for a course the
-    # norm of the log-likelihood's, by rewards in units of alpha.
+    # norm of the log-likelihood's relative to one by chance.
     gradient: float
     converged: bool
 

@@ -7,15 +7,15 @@ Only the agent's first policy and what the others play is taken from what was se
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.linalg import solve
+from numpy.linalg import inv
 from scipy.special import logsumexp, softmax
 
 from malfl import checks
 from malfl.checks import FloatArray
-from malfl.games import Dynamics
+from malfl.games import Dynamics, MarkovGame
 from malfl.kernels.q_learning import q_learning_with_slopes
 from malfl.sampling import Trajectories
-from malfl.soft import entropy, expectation_over_opponents
+from malfl.soft import entropy, expectation_over_opponents, soft_optimum
 
 Course = tuple[FloatArray, FloatArray]
 """Logits of pi_1..pi_H, (H, S, A_i), and their derivatives by the rewards, (H, S, A_i, S)."""
@@ -58,12 +58,12 @@ def soft_policy_iteration(
         slopes = np.empty(moves.shape)
         policy, policy_slopes = first, np.zeros(moves.shape[1:])
         for h, move in enumerate(moves):
-            chain = unit - gamma * (policy[:, None, :] @ move)[:, 0]
-            value = solve(chain, reward + alpha * entropy(policy))
+            occupancy = inv(unit - gamma * (policy[:, None, :] @ move)[:, 0])
+            value = occupancy @ (reward + alpha * entropy(policy))
             q = reward[:, None] + gamma * (move @ value)
             surplus = q - alpha * np.log(policy, where=policy > 0, out=np.zeros_like(policy))
             by_policy = (surplus[:, None, :] @ policy_slopes)[:, 0]
-            value_slopes = solve(chain, unit + by_policy)
+            value_slopes = occupancy @ (unit + by_policy)
             logits[h] = q / alpha
             slopes[h] = (unit[:, None, :] + gamma * (move @ value_slopes)) / alpha
             policy = softmax(logits[h], axis=-1)
@@ -87,6 +87,28 @@ def soft_value_iteration(moves: FloatArray, alpha: float, gamma: float) -> Model
             logits[h + 1] = reward[:, None] / alpha + gamma * (move @ value)
             slopes[h + 1] = unit[:, None, :] / alpha + gamma * (move @ value_slopes)
         return logits[1:], slopes[1:]
+
+    return course
+
+
+def best_response(moves: FloatArray, alpha: float, gamma: float) -> Model:
+    """A single policy, the soft optimum among others who play as in ``moves`` (1, S, A_i, S).
+
+    The likeliest reward of this model is what maximum causal entropy inverse reinforcement
+    learning (Ziebart 2010) finds. A reward's worth is how often its state will be visited.
+    """
+    states = moves.shape[-1]
+    unit, transitions = np.eye(states), moves[0]
+
+    def course(reward: FloatArray) -> Course:
+        process = MarkovGame(
+            actions=(moves.shape[2],), transitions=transitions, rewards=[reward], start=0,
+            gamma=gamma,
+        )  # fmt: skip
+        best = soft_optimum(process, alpha)
+        occupancy = inv(unit - gamma * (best.policy[:, None, :] @ transitions)[:, 0])
+        slopes = unit[:, None, :] + gamma * (transitions @ occupancy)
+        return best.q[None] / alpha, slopes[None] / alpha
 
     return course
 

@@ -19,12 +19,14 @@ from malfl.parallel import run
 from malfl.recovery.course import MODELS, model_of, recover_from_course
 from malfl.recovery.diagnostics import NothingToLearnError, RewardClass
 from malfl.recovery.from_policies import SOLVERS, Equations, Solver, recover_from_policies
+from malfl.recovery.last_policy import causal_entropy, log_policy
 from malfl.recovery.logit import AffineLogits, recover_from_logits
 from malfl.recovery.replay import replayed_logits
 from malfl.recovery.result import RecoveredReward
 from malfl.recovery.structural import structural_logits
 
 Unvisited = Literal["raise", "omit"]
+Weighting = Literal["uniform", "visits", "overlap"]
 LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
 
 ENOUGH_VISITS = 50  # to a state in an iteration, to judge whether a policy changed there
@@ -51,9 +53,12 @@ def recover(
         assumed; needs counts only. ``"replay"``: the same with the learner's own updates made
         again; needs recorded trajectories. ``"course"``: the reward by which all that the agent did
         is the likeliest, if it is known how it learns. ``"least_squares"``: the exact minimum of
-        Eq. 12.
-        ``"evidence"``: the same with a ridge chosen by the evidence. ``"adam"``: descent from
-        zero, as in Table 3.
+        Eq. 12. ``"evidence"``: the same with a ridge chosen by the evidence. ``"adam"``: descent
+        from zero, as in Table 3.
+
+        And from the last policy alone, taken for the best one: ``"causal_entropy"``, the likeliest
+        reward of the state (Ziebart 2010); ``"last_policy"``, the policy's logarithm (LfL, Section
+        5.4).
     policies
         Estimates to work with; `estimate_policies` with smoothing by default.
     unvisited
@@ -69,6 +74,8 @@ def recover(
         ``executed``, whether its updates used the action executed next (False); ``logits``, if
         `malfl.recovery.replay.replayed_logits` has made them before.
 
+        For ``"causal_entropy"``: ``prior``, as for ``"course"``.
+
         For ``"course"``: ``learner``, ``"soft policy iteration"`` (with exact values),
         ``"soft value iteration"`` or ``"Q-learning"`` (needs recorded trajectories); if left out,
         the likeliest of them is taken, and ``misfit`` of the result tells whether it explains what
@@ -79,9 +86,10 @@ def recover(
         ``"state-action"``: R(s, a^i), ``"joint-action"``: R(s, a); how much of it can be found,
         ``determination`` of the result says); ``weighting`` of the equations, ``"uniform"`` or
         by ``"visits"`` to (s, a^i) under the improved policy, which is the default for
-        ``"evidence"``; ``equations``, ``"theorem"`` for those of Theorem 5.1, ``"printed"`` for
-        Eq. 12 at its word, ``"released"`` for those of the paper's program (of joint actions).
-        For ``"adam"`` also ``steps`` (1000) and ``rate`` (0.01).
+        ``"evidence"``, or by ``"overlap"``, the harmonic mean of visits to (s, a^i) before an
+        improvement and to s after it, one added to each; ``equations``, ``"theorem"`` for those of
+        Theorem 5.1, ``"printed"`` for Eq. 12 at its word, ``"released"`` for those of the paper's
+        program (of joint actions). For ``"adam"`` also ``steps`` (1000) and ``rate`` (0.01).
 
     Raises
     ------
@@ -112,7 +120,8 @@ def recover(
             f"policies must cover the {seen.iterations} iterations seen, got "
             f"{len(estimates.visits)}"
         )
-    check_improvements(seen, of, unvisited)
+    if method not in OF_LAST:
+        check_improvements(seen, of, unvisited)
     return replace(by(seen, of, estimates, **options), unvisited=estimates.unvisited)
 
 
@@ -162,13 +171,13 @@ def _by_consistency(
     method: Solver,
     equations: Equations = "theorem",
     reward_class: RewardClass = "state",
-    weighting: Literal["uniform", "visits"] | None = None,
+    weighting: Weighting | None = None,
     steps: int = 1000,
     rate: float = 0.01,
 ) -> RecoveredReward:
     if weighting is None:
         weighting = "visits" if method == "evidence" and equations == "theorem" else "uniform"
-    checks.choice(weighting, "weighting", ("uniform", "visits"))
+    checks.choice(weighting, "weighting", ("uniform", "visits", "overlap"))
     return recover_from_policies(
         seen.dynamics,
         estimates.policies,
@@ -177,11 +186,21 @@ def _by_consistency(
         method=method,
         equations=equations,
         reward_class=reward_class,
-        weights=seen.own_counts(of)[1:] if weighting == "visits" else None,
+        weights=_weights(seen.own_counts(of), weighting),
         counts=seen.counts,
         steps=steps,
         rate=rate,
     )
+
+
+def _weights(counts: FloatArray, weighting: Weighting) -> FloatArray | None:
+    """Of the equations (h, s, a^i), from the agent's own counts (H + 1, S, A_i)."""
+    if weighting == "uniform":
+        return None
+    if weighting == "visits":
+        return counts[1:]
+    before, after = 1 + counts[:-1], 1 + counts[1:].sum(axis=-1, keepdims=True)
+    return np.asarray(before * after / (before + after))
 
 
 def _by_structure(
@@ -238,24 +257,33 @@ def _by_course(
     beta: float = 0.1,
     prior: float = 10.0,
 ) -> RecoveredReward:
-    counts = seen.own_counts(of)[1:]
+    counts, beta = seen.own_counts(of)[1:], checks.step_size(beta)
     possible = [one for one in MODELS if one != "Q-learning" or seen.trajectories is not None]
-    found = [
-        replace(
-            recover_from_course(
-                model_of(one, seen, of, estimates, beta), counts, seen.alpha, prior
-            ),
-            learner=one,
-        )
-        for one in (possible if learner is None else [learner])
-    ]
+    found, nothing = [], None
+    for one in possible if learner is None else [learner]:
+        model = model_of(one, seen, of, estimates, beta)
+        try:
+            fit = recover_from_course(model, counts, seen.alpha, prior)
+        except NothingToLearnError as error:
+            nothing = error
+        else:
+            found.append(replace(fit, learner=one))
+    if nothing and not found:
+        raise nothing
     return min(found, key=lambda one: one.convergence.loss)
 
 
+def _by_last_policy(seen: Observation, of: int, estimates: PolicyEstimates) -> RecoveredReward:
+    return log_policy(estimates.policies[of][-1], seen.alpha)
+
+
+OF_LAST = ("causal_entropy", "last_policy")
 GIVEN = ("seen", "of", "estimates", "method")
 METHODS: dict[str, Callable[..., RecoveredReward]] = {
     "structural": _by_structure,
     "replay": _by_replay,
     "course": _by_course,
+    "causal_entropy": causal_entropy,
+    "last_policy": _by_last_policy,
     **{name: partial(_by_consistency, method=name) for name in SOLVERS},
 }

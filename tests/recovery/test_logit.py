@@ -440,3 +440,21 @@ def test_known_errors_are_not_paid_for_twice():
         worse.append(np.abs(recover_from_logits(blind, counts, 1.0).values - reward).mean())
     assert np.mean(better) < 0.5 * np.mean(worse)
     assert np.mean(left) < 0.01
+
+
+def test_nearly_certain_policies_have_a_likelihood():
+    """All but a few of very many actions are the same one, and errors may be large."""
+    rng = np.random.default_rng(0)
+    slopes, known = rng.normal(size=(2, 4, 3, 4)), np.ones((2, 4, 3), dtype=bool)
+    for number in (10**4, 10**8, 10**12, 10**15):
+        for others in (0, 1, 3):
+            counts = np.full((2, 4, 3), float(others))
+            counts[..., 0] = number
+            counts[1, :2] = [0, 20, number]
+            for variance in (0.0, 1.0, 1e4):
+                variances = np.full((2, 4, 3), variance)
+                logits = AffineLogits(slopes, np.zeros((2, 4, 3)), known, variances)
+                found = recover_from_logits(logits, counts, 1.0)
+                assert np.isfinite(found.evidence.log_likelihood)
+                assert np.isfinite(found.convergence.loss)
+                assert np.isfinite(found.values).all()

@@ -230,7 +230,7 @@ def test_observers_see_each_other_among_three():
     [
         ({"of": 1}, "of must be another agent than the observer, both are 1"),
         ({"of": 2}, r"of must lie in 0..1, got 2"),
-        ({"of": 0, "method": "magic"}, "method must be one of structural, replay, least_squares"),
+        ({"of": 0, "method": "magic"}, "method must be one of structural, replay, course"),
         (LS | {"weighting": "none"}, "weighting must be one of uniform, visits"),
         (LS | {"reward_class": "s"}, "reward_class must be one of state"),
         (LS | {"equations": "none"}, "equations must be one of theorem, printed, released"),
