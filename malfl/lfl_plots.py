@@ -39,7 +39,7 @@ def grid(reward: FloatArray, policy: FloatArray) -> Figure:
         axes.add_patch(
             Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="0.75")
         )
-        axes.text(column - 0.45, row - 0.34, f"{value:+g}", fontsize=9, color="0.25")
+        axes.text(column - 0.45, row - 0.34, f"{value:g}", fontsize=9, color="0.25")
         if (row, column) in RESETS:
             continue
         for (down, right), share in zip(STEPS, policy[cell], strict=True):

@@ -1,6 +1,6 @@
-"""The printed numbers, typed a second time from the paper's pages."""
+"""The printed numbers, typed a second time from the papers' pages."""
 
-from malfl.published import TABLE_1, TABLE_2, TABLE_3
+from malfl.published import LFL_TABLE_1, LFL_TABLE_2, TABLE_1, TABLE_2, TABLE_3
 
 PRINTED_TABLE_1 = """
 PCC 1     0.48 0.06  0.45 0.04
@@ -36,3 +36,42 @@ def test_table_3():
     assert [cell.value for cell in TABLE_3.values()] == [
         3, 0.1, 0.9, 1000, 10, 3000, 0.3, 0.1, 10, 1000, 0.01
     ]  # fmt: skip
+
+
+PRINTED_LFL_TABLE_1 = """
+optimal                 5.68   0
+learner, pi_1           -19.7  25.4
+learner, pi_2           0.72   4.95
+observer, state-action  5.68   1e-13
+observer, state-only    5.68   1e-10
+"""
+
+
+def test_lfl_table_1():
+    rows = [line.rsplit(maxsplit=2) for line in PRINTED_LFL_TABLE_1.strip().splitlines()]
+    assert len(LFL_TABLE_1) == 2 * len(rows)
+    for row, *numbers in rows:
+        for column, number in zip(("score", "regret"), numbers, strict=True):
+            cell = LFL_TABLE_1[row, column]
+            assert (cell.value, cell.spread) == (float(number), None)
+            assert cell.place == f"LfL, Table 1, {row}, {column}"
+
+
+# The text has no signs and no plus-minus signs: "rand. impro. 10 1.76 2.64 3.95 0.49".
+PRINTED_LFL_TABLE_2 = """
+soft policy iteration  4.18  none  4.68 0.24
+soft value iteration   3.59  none  4.73 0.61
+Q-learning             3.99  0.88  3.65 0.78
+random improvements    -1.76 2.64  3.95 0.49
+"""
+
+
+def test_lfl_table_2():
+    rows = [line.rsplit(maxsplit=4) for line in PRINTED_LFL_TABLE_2.strip().splitlines()]
+    assert len(LFL_TABLE_2) == 2 * len(rows)
+    for learner, *numbers in rows:
+        value, spread, *observer = [None if n == "none" else float(n) for n in numbers]
+        for who, cell in (("learner", (value, spread)), ("observer", tuple(observer))):
+            printed = LFL_TABLE_2[learner, who]
+            assert (printed.value, printed.spread) == cell
+            assert printed.place == f"LfL, Table 2, {learner}, {who}"

@@ -52,9 +52,10 @@ def recover(
         ``"structural"``: a regression on the logits of improved policies, exact soft Q values
         assumed; needs counts only. ``"replay"``: the same with the learner's own updates made
         again; needs recorded trajectories. ``"course"``: the reward by which all that the agent did
-        is the likeliest, if it is known how it learns. ``"least_squares"``: the exact minimum of
-        Eq. 12. ``"evidence"``: the same with a ridge chosen by the evidence. ``"adam"``: descent
-        from zero, as in Table 3.
+        is the likeliest, if it is known how it learns; the result's ``misfit`` says if it learns in
+        another way, or gets worse. ``"least_squares"``: the exact minimum of Eq. 12.
+        ``"evidence"``: the same with a ridge chosen by the evidence. ``"adam"``: descent from
+        zero, as in Table 3.
 
         And from the last policy alone, taken for the best one: ``"causal_entropy"``, the likeliest
         reward of the state (Ziebart 2010); ``"last_policy"``, the policy's logarithm (LfL, Section

@@ -160,6 +160,12 @@ KNOWN = "soft policy iteration, soft value iteration, Q-learning, random improve
         ),
         (["Q-learning"], ValueError, "learners must .* of 2 agents, got 1"),
         ([QLearning()] * 3, ValueError, "learners must .* of 2 agents, got 3"),
+        (
+            [QLearning, QLearning()],
+            TypeError,
+            r"learners\[0\] must be a Learner, .*QLearning\(\)",
+        ),
+        ([QLearning(), QLearning], TypeError, r"learners\[1\] must be a Learner, not a class"),
         ([QLearning(), 5], TypeError, rf"learners\[1\] must be of type Learner .* {KNOWN}.*int"),
         (5, TypeError, "learners must be a sequence with one entry for each agent, got 5"),
         (None, TypeError, "learners must be a sequence with one entry for each agent, got None"),
@@ -223,8 +229,55 @@ def test_steps_that_are_not_recorded_are_kept_for_their_round_only():
 def test_values_that_are_none_are_refused(game):
     ours = Imitator()
     ours.values = lambda now: now.q * np.nan
-    with pytest.raises(ValueError, match=r"q\[0, 0\] is nan; every entry must be finite"):
+    with pytest.raises(ValueError, match=r"values of learners\[0\]\[0, 0\] is nan; every entry"):
         learn(game, ours, iterations=1, episodes=1, steps=1, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "shape"),
+    [(lambda q: q[:, :-1], r"\(4, 2\)"), (np.ravel, r"\(12,\)"), (lambda q: q.T, r"\(3, 4\)")],
+)
+def test_values_must_be_of_the_agents_states_and_actions(spoil, shape):
+    game = random_game(np.random.default_rng(0))
+    ours = Imitator()
+    ours.values = lambda now: spoil(now.q)
+    message = rf"values of learners\[1\] must have shape \(4, 3\), got {shape}"
+    with pytest.raises(ValueError, match=message):
+        learn(game, ["Q-learning", ours], iterations=1, episodes=1, steps=1, seed=0)
+
+
+def test_values_must_be_finite_also_of_the_second_agent():
+    ours = Imitator()
+    ours.values = lambda now: now.q + np.inf
+    with pytest.raises(ValueError, match=r"values of learners\[1\]\[0, 0\] is inf; every entry"):
+        learn(
+            random_game(np.random.default_rng(0)), ["Q-learning", ours], iterations=1, episodes=1,
+            steps=1, seed=0,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "learners",
+    [
+        "random improvements", "soft value iteration", "soft policy iteration",
+        ["random improvements", "soft value iteration"],
+        ["soft policy iteration", "random improvements"],
+    ],
+)  # fmt: skip
+def test_who_learns_without_steps_learns_the_same_however_they_are_drawn(learners):
+    """So many episodes of so small a game are counted without being played."""
+    game = random_game(np.random.default_rng(0), (2, 2), 2)
+    plain, recorded = (
+        learn(
+            game, learners, alpha=ALPHA, iterations=4, episodes=3000, steps=5, evaluation="exact",
+            record=record, seed=3,
+        )
+        for record in (False, True)
+    )  # fmt: skip
+    assert (plain.counts != recorded.counts).any()
+    for agent in (0, 1):
+        np.testing.assert_array_equal(plain.policies[agent], recorded.policies[agent])
+        np.testing.assert_array_equal(plain.q[agent], recorded.q[agent])
 
 
 def test_steps_played_hold_all_the_memory_that_they_need(hom):

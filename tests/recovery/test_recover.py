@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import naive
 import numpy as np
 import pytest
 from conftest import random_game
@@ -8,6 +9,7 @@ from scipy.special import logsumexp
 import malfl
 from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery import recover_from_policies
+from malfl.recovery.course import recover_from_course
 from malfl.soft import marginal_soft_q
 
 LS = {"of": 0, "method": "least_squares"}
@@ -122,6 +124,25 @@ def test_options_reach_the_fit(hom_log):
     weaker = malfl.estimate_policies(seen, "entropy")
     other = malfl.recover(seen, of=0, method="least_squares", policies=weaker)
     assert np.abs(uniform.values - other.values).max() > 1e-3
+
+
+@pytest.mark.parametrize("reward_class", ["state", "state-action"])
+@pytest.mark.parametrize("agent", [0, 1])
+def test_by_overlap_equations_weigh_as_much_as_both_their_ends_were_seen(reward_class, agent):
+    """Down to one visit: few enough steps that counts differ a lot."""
+    game = random_game(np.random.default_rng(2), (2, 3), 4, state_rewards=True)
+    log = malfl.learn(game, alpha=0.7, iterations=4, episodes=6, steps=15, seed=0)
+    seen = log.observed_by(1 - agent)
+    options = {"of": agent, "method": "least_squares", "reward_class": reward_class}
+    found = malfl.recover(seen, weighting="overlap", unvisited="omit", **options).values
+    policies = malfl.estimate_policies(seen).policies
+    shape = (4,) if reward_class == "state" else (4, game.actions[agent])
+    weights = naive.overlap(seen.own_counts(agent))
+    theirs = naive.least_squares(game, policies, agent, 0.7, weights, shape)
+    np.testing.assert_allclose(found, theirs, rtol=0, atol=1e-7)
+    for weighting in ("uniform", "visits"):
+        other = malfl.recover(seen, weighting=weighting, unvisited="omit", **options).values
+        assert np.abs(other - found).max() > 1e-3
 
 
 def test_the_observer_may_have_alpha_wrong_and_only_the_scale_suffers_at_most(hom):
@@ -270,6 +291,20 @@ def test_a_log_of_one_iteration_shows_nothing(hom):
     seen = malfl.learn(hom, iterations=1, episodes=100, steps=100, seed=0).observed_by(1)
     with pytest.raises(ValueError, match="at least one improvement"):
         malfl.recover(seen, of=0)
+
+
+@pytest.mark.parametrize("learner", [None, "soft policy iteration", "Q-learning"])
+def test_a_step_size_is_checked_even_where_nobody_needs_it(hom_log, learner):
+    seen = hom_log.observed_by(1)
+    with pytest.raises(ValueError, match=r"beta must lie in \(0, 1\], got 7"):
+        malfl.recover(seen, of=0, method="course", learner=learner, beta=7)
+
+
+@pytest.mark.parametrize("alpha", [0, -1.0, np.inf])
+def test_a_course_needs_an_alpha(alpha):
+    slopes = np.random.default_rng(0).normal(size=(2, 4, 3, 4))
+    with pytest.raises(ValueError, match=r"alpha must be (greater than 0|finite)"):
+        recover_from_course(lambda r: (slopes @ r, slopes), np.ones((2, 4, 3)), alpha)
 
 
 def test_options_of_other_methods_are_refused(hom_log):
