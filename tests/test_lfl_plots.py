@@ -113,6 +113,7 @@ def test_strips_show_actions_as_rows_on_a_scale_of_their_own():
     figure = lfl_plots.reward_strips({"truth": states, "found": both})
     strips = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in strips] == ["truth", "found"]
+    assert len(figure.axes) == 4  # a colour bar for each
     first, second = (axes.images[0] for axes in strips)
     np.testing.assert_array_equal(first.get_array(), states[None])
     np.testing.assert_array_equal(second.get_array(), both.T)
@@ -156,6 +157,8 @@ def test_scores_stand_with_their_intervals_by_their_learners(table):
         np.testing.assert_allclose(half, halves, atol=1e-12)
         assert marker == shape
         np.testing.assert_array_equal(np.round(x), range(len(x)))
+    colours = {bars.get_label(): to_rgba(bars.lines[0].get_color()) for bars in axes.containers}
+    assert len(set(colours.values())) == 4
     # Side by side, and the paper's next to what it is about.
     order = [drawn[label][0][0] for label in ("learner", "the paper, as printed", "A", "B")]
     assert (np.diff(order) > 0.05).all()

@@ -63,6 +63,18 @@ def test_table_1_is_the_oracles(grid, alpha):
     assert (table["regret"] >= 0).all()
 
 
+def test_a_reward_of_actions_is_missed_by_one_of_states():
+    game = random_game(np.random.default_rng(1), (3,), 5)
+    (uniform,) = game.uniform_policies()
+    policies = np.array([uniform, naive.improve(naive.soft_q(game, [uniform], 0, 0.4), 0.4)])
+    guess = naive.least_squares(game, [policies], 0, 0.4, np.ones((1, 5, 3)), (5,))
+    score = naive.soft_return(game, [best(game, guess, 0.4)], 0, 0.4)
+    table = table_1(game, 0.4).set_index("agent")
+    assert table["score"]["observer, state-only"] == pytest.approx(score, abs=1e-7)
+    assert table["regret"]["observer, state-only"] > 0.01
+    assert table["regret"]["observer, state-action"] < 1e-9
+
+
 @pytest.mark.parametrize("alpha", [0.3, 1.1])
 def test_one_improvement_tells_the_reward(grid, alpha):
     """Of the state up to a constant; of actions by Theorem 2."""

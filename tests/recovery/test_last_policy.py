@@ -16,7 +16,7 @@ from malfl.recovery.diagnostics import NothingToLearnError
 from malfl.recovery.last_policy import causal_entropy, log_policy
 
 ALPHA = 0.7
-PLAYERS = [(3,), (2, 3), (3, 2), (2, 1, 3)]
+PLAYERS = [(3,), (2, 3), (3, 2), (2, 2, 2)]
 
 
 def a_game(actions=(3,), states=5, seed=3, gamma=0.8):
