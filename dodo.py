@@ -1,7 +1,8 @@
 """What is built from what: chapters are executed, then the site is made of them.
 
 `make book` runs this. PROFILE=paper (the default) or quick chooses the chapters' parameters;
-everything lands in _build/<profile>/.
+everything lands in _build/<profile>/. WITH="03-agents-that-learn-together alpha=1.0 seeds=3" runs
+one chapter with other parameters.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import json
 import logging
 import os
 import platform
-import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,19 +21,23 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import pandas as pd
 import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
+from malfl import pages, scorecard
 from malfl.artefacts import (
     Results,
     check_parameter,
     declared_parameters,
     default_parameters,
     processor,
+    read_table,
 )
+from malfl.headlines import headlines
+from malfl.scores import SCORECARD_TYPES
 from malfl.statements.numbered import at_a_glance, counts_of_verdicts, statements
+from malfl.statements.trial import SUMMARY_TYPES
 
 ROOT = Path(__file__).parent
 PROFILE = os.environ.get("PROFILE", "paper")
@@ -43,8 +48,12 @@ BUILD = ROOT / "_build" / PROFILE
 NOTEBOOKS = BUILD / "notebooks"
 RESULTS = BUILD / "results"
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
-PAGES = sorted((ROOT / "book").glob("*.md"))
-SHOWN_ON_PAGES = sorted({t for p in PAGES for t in re.findall(r":file: (\S+)", p.read_text())})
+HEADLINES = RESULTS / "headlines.json"
+GATHERED = (
+    HEADLINES.name,
+    "scorecard.csv", "scorecard-page.csv", "scorecard-summary.csv",
+    "statements.csv", "erratum.csv", "erratum-counts.csv",
+)  # fmt: skip
 FORWARD = """<!doctype html>
 <html lang="en">
 <head>
@@ -61,7 +70,7 @@ SHOWN = ("malfl", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", 
 DOIT_CONFIG = {
     "dep_file": str(BUILD / "doit.json"),
     "backend": "json",
-    "default_tasks": ["scorecard", "statements", "site"],
+    "default_tasks": ["scorecard", "site"],
     "verbosity": 2,
     "continue": True,
 }
@@ -81,7 +90,8 @@ def task_execute() -> Iterator[dict[str, Any]]:
     timed = [chapter for chapter in CHAPTERS if "malfl.benchmarks" in chapter.read_text()]
     others = [f"execute:{chapter.stem}" for chapter in CHAPTERS if chapter not in timed]
     for chapter in CHAPTERS:
-        parameters = profile_parameters(chapter)
+        changed = other_parameters(chapter)
+        parameters = profile_parameters(chapter) | changed
         executed = NOTEBOOKS / chapter.name
         inputs = fingerprint(chapter, parameters)
         yield {
@@ -89,27 +99,16 @@ def task_execute() -> Iterator[dict[str, Any]]:
             "uptodate": [(is_current, [executed, inputs])],
             "task_dep": others if chapter in timed else [],
             "targets": [str(executed)],
-            "actions": [(execute, [chapter, executed, parameters, inputs])],
+            "actions": [(execute, [chapter, executed, parameters, changed, inputs])],
         }
 
 
 def task_scorecard() -> dict[str, Any]:
-    """Put the chapters' comparisons with the papers into one table."""
+    """Put what the chapters found of the papers into a scorecard and an erratum."""
     return {
         "file_dep": [str(NOTEBOOKS / chapter.name) for chapter in CHAPTERS],
-        "targets": [str(RESULTS / "scorecard.csv")],
-        "actions": [gather_scorecard],
-    }
-
-
-def task_statements() -> dict[str, Any]:
-    """Put what the chapters found of the papers' statements into one table, and into an erratum."""
-    return {
-        "file_dep": [str(NOTEBOOKS / chapter.name) for chapter in CHAPTERS],
-        "targets": [
-            str(RESULTS / name) for name in ("statements.csv", "erratum.csv", "erratum-counts.csv")
-        ],
-        "actions": [gather_statements],
+        "targets": [str(RESULTS / name) for name in GATHERED],
+        "actions": [gather],
     }
 
 
@@ -123,7 +122,7 @@ def task_site() -> dict[str, Any]:
             str(ROOT / "_toc.yml"),
             *(str(path) for path in pages if path.suffix != ".ipynb"),
             *(str(NOTEBOOKS / chapter.name) for chapter in CHAPTERS),
-            *(str(RESULTS / name) for name in SHOWN_ON_PAGES),
+            *(str(RESULTS / name) for name in GATHERED),
         ],
         "targets": [str(BUILD / "html" / "index.html")],
         "actions": [make_site],
@@ -142,6 +141,23 @@ def profile_parameters(chapter: Path) -> dict[str, Any]:
     except ValueError as error:
         sys.exit(f"{file.relative_to(ROOT)}: {error}")
     return parameters
+
+
+def other_parameters(chapter: Path) -> dict[str, Any]:
+    """What WITH changes of a chapter's parameters."""
+    name, *pairs = shlex.split(os.environ.get("WITH", "")) or [""]
+    if name and name not in {one.stem for one in CHAPTERS}:
+        sys.exit(f"WITH must begin with a chapter's name, such as {CHAPTERS[0].stem}, got {name!r}")
+    if name != chapter.stem:
+        return {}
+    try:
+        parsed = {key: yaml.safe_load(value) for key, value in (p.split("=", 1) for p in pairs)}
+        for key, value in parsed.items():
+            check_parameter(key, value, declared_parameters(parameters_cell(chapter)))
+    except ValueError as error:
+        sys.exit(f"WITH must list name=value after the chapter's name: {error}")
+    known = default_parameters(parameters_cell(chapter)) | profile_parameters(chapter)
+    return {key: value for key, value in parsed.items() if value != known[key]}
 
 
 def parameters_cell(chapter: Path) -> str:
@@ -185,7 +201,9 @@ def checksum(file: Path) -> str | None:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None
 
 
-def execute(chapter: Path, executed: Path, parameters: dict[str, Any], inputs: str) -> bool:
+def execute(
+    chapter: Path, executed: Path, parameters: dict[str, Any], changed: dict[str, Any], inputs: str
+) -> bool:
     """Run a chapter in a folder of its own; only a success replaces earlier results."""
     follow_cells(chapter, len(nbformat.read(chapter, as_version=4).cells))
     failed = BUILD / "failed" / chapter.name
@@ -214,9 +232,11 @@ def execute(chapter: Path, executed: Path, parameters: dict[str, Any], inputs: s
     seconds = time.perf_counter() - began
     results = sorted((desk / "results").iterdir()) if (desk / "results").exists() else []
     add_provenance(
+        chapter,
         notebook,
         {
             "profile": PROFILE,
+            "changed": changed,
             "parameters": default_parameters(parameters_cell(chapter)) | parameters,
             "versions": {"python": platform.python_version()}
             | {name: metadata.version(name) for name in SHOWN},
@@ -272,7 +292,9 @@ def say(chapter: Path, message: str) -> None:
     print(f"{chapter.stem}: {message}", flush=True)
 
 
-def add_provenance(notebook: nbformat.NotebookNode, provenance: dict[str, Any]) -> None:
+def add_provenance(
+    chapter: Path, notebook: nbformat.NotebookNode, provenance: dict[str, Any]
+) -> None:
     """Replace papermill's records, which hold paths and times, by how the page was made."""
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
@@ -281,43 +303,35 @@ def add_provenance(notebook: nbformat.NotebookNode, provenance: dict[str, Any]) 
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.id = "injected"
     notebook.metadata["provenance"] = provenance
-    parameters = ", ".join(f"`{name} = {v!r}`" for name, v in provenance["parameters"].items())
-    versions = ", ".join(f"{name} {v}" for name, v in provenance["versions"].items())
-    lines = [
-        "````{admonition} How this page was made",
-        ":class: dropdown note",
-        f"- Profile: {PROFILE}",
-        f"- Parameters: {parameters}",
-        f"- Versions: {versions}",
-        f"- Processor: {provenance['processor']}",
-        f"- Wall-clock: {provenance['seconds']:.1f} s",
-        "````",
-    ]
-    notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(lines), id="provenance"))
+    foot = pages.rerun(chapter.stem, parameters_cell(chapter), provenance)
+    notebook.cells.append(nbformat.v4.new_markdown_cell(foot, id="rerun"))
+    if provenance["changed"]:
+        note = pages.changed_note(provenance["changed"], PROFILE)
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(note, id="changed"))
 
 
-def gather_scorecard() -> None:
-    """Append the scorecards of all chapters that wrote one."""
-    files = [RESULTS / f"scorecard-{chapter.stem}.csv" for chapter in CHAPTERS]
-    cards = [pd.read_csv(file, dtype={"seeds": "Int64"}) for file in files if file.exists()]
-    Results(RESULTS).save_table("scorecard", pd.concat(cards) if cards else pd.DataFrame())
-
-
-def gather_statements() -> bool:
-    """Give every numbered item of the papers the verdict that its check leads to."""
-    files = [RESULTS / f"statements-{chapter.stem}.csv" for chapter in CHAPTERS]
-    found = [pd.read_csv(file) for file in files if file.exists()]
-    if not found:
-        return True  # a book without theory
+def gather() -> bool:
+    """Write the scorecard and the erratum; stop at results that are missing or malformed."""
+    left_out = {c.stem for c in CHAPTERS if provenance_of(NOTEBOOKS / c.name).get("changed")}
+    found = [name for name in scorecard.STATED_BY if name not in left_out]
+    compared = [name for name in scorecard.COMPARED_BY if name not in left_out]
     try:
-        table = statements(found)
+        stated = [read_table(RESULTS / f"statements-{n}.csv", SUMMARY_TYPES) for n in found]
+        cards = [read_table(RESULTS / f"scorecard-{n}.csv", SCORECARD_TYPES) for n in compared]
+        table = statements(stated, left_out)
+        card = scorecard.scorecard(cards, table, left_out)
+        told = headlines(RESULTS, card, left_out) | {"profile": PROFILE}
     except ValueError as error:
-        print(f"statements: FAILED, {error}", flush=True)
+        print(f"scorecard: FAILED, {error}", flush=True)
         return False
     results = Results(RESULTS)
     results.save_table("statements", table)
     results.save_table("erratum", at_a_glance(table))
     results.save_table("erratum-counts", counts_of_verdicts(table))
+    results.save_table("scorecard", card)
+    results.save_table("scorecard-page", scorecard.for_page(card))
+    results.save_table("scorecard-summary", scorecard.summary(card))
+    results.save_json(HEADLINES.stem, told)
     return True
 
 
@@ -328,14 +342,20 @@ def make_site() -> bool:
     for folder in (source, output):
         shutil.rmtree(folder, ignore_errors=True)
     source.mkdir()
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(ROOT / name, source)
+    shutil.copy(ROOT / "_toc.yml", source)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config["sphinx"]["config"]["myst_substitutions"] = json.loads(HEADLINES.read_text())
+    (source / "_config.yml").write_text(yaml.safe_dump(config))
     shutil.copytree(
         ROOT / "book", source / "book", ignore=shutil.ignore_patterns("profiles", ".*", "*.ipynb")
     )
-    chapters = [NOTEBOOKS / chapter.name for chapter in CHAPTERS]
-    for made in (*chapters, *(RESULTS / name for name in SHOWN_ON_PAGES)):
-        shutil.copy(made, source / "book")
+    shutil.copytree(RESULTS, source / "results", ignore=shutil.ignore_patterns("*.png"))
+    (source / "notebooks").mkdir()
+    for chapter in CHAPTERS:
+        executed = NOTEBOOKS / chapter.name
+        shutil.copy(executed, source / "book")
+        shutil.copy(executed, source / "notebooks" / f"{chapter.stem}-executed.ipynb")
+        shutil.copy(chapter, source / "notebooks")
     command = [
         str(Path(sys.executable).with_name("jupyter-book")), "build", str(source),
         "--path-output", str(output), "--quiet", "--warningiserror", "--nitpick", "--keep-going",

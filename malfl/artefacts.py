@@ -86,6 +86,46 @@ class Results:
             raise
 
 
+def read_table(file: Path, types: Mapping[str, str]) -> pd.DataFrame:
+    """Read a table that a chapter wrote, or say what is wrong with the file.
+
+    Parameters
+    ----------
+    types
+        The columns that are needed, with their types: "text", "number" or "count". Others that it
+        has are left out.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or no table, or a column is missing or of another type.
+    """
+    try:
+        table = pd.read_csv(file)
+    except FileNotFoundError:
+        raise ValueError(f"results file {file.name} is missing") from None
+    except (ValueError, OSError) as error:  # pandas' own errors of parsing are ValueErrors
+        raise ValueError(f"results file {file.name} cannot be read: {error}") from None
+    if missing := [column for column in types if column not in table.columns]:
+        raise ValueError(
+            f"results file {file.name} must have a column {missing[0]!r}, got "
+            f"{', '.join(map(str, table.columns))}"
+        )
+    for column, kind in types.items():
+        values = table[column]
+        if kind != "text" and not pd.api.types.is_numeric_dtype(values):
+            wrong = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
+            raise ValueError(
+                f"results file {file.name} must have numbers in column {column}, got "
+                f"{wrong.iloc[0]!r} in row {wrong.index[0]}"
+            )
+        if kind == "text" and values.isna().any():
+            row = values.index[values.isna()][0]
+            raise ValueError(f"results file {file.name} has no {column} in row {row}")
+    counts = {column: "Int64" for column, kind in types.items() if kind == "count"}
+    return table[list(types)].astype(counts)
+
+
 def processor() -> str:
     """The processor's name, as far as the system tells, and its cores."""
     file = Path("/proc/cpuinfo")
@@ -148,6 +188,18 @@ def default_parameters(source: str) -> dict[str, object]:
 def declared_parameters(source: str) -> dict[str, str]:
     """Names and annotated types of the parameters that a cell declares."""
     return {name: ast.unparse(found.annotation) for name, found in _declarations(source)}
+
+
+def meanings(source: str) -> dict[str, str]:
+    """Names of the parameters that a cell declares, and the comments that say what they are."""
+    lines = source.splitlines()
+    return {
+        name: lines[(found.end_lineno or 1) - 1]
+        .encode()[found.end_col_offset :]
+        .decode()
+        .lstrip(" #")
+        for name, found in _declarations(source)
+    }
 
 
 def _declarations(source: str) -> Iterator[tuple[str, ast.AnnAssign]]:

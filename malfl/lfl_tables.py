@@ -1,7 +1,8 @@
 """LfL's Tables 1 and 2, ours beside the paper's."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -132,17 +133,16 @@ def table_2_for_print(table: pd.DataFrame) -> pd.DataFrame:
     return wide.rename_axis(columns=None)
 
 
-def scorecard(first: pd.DataFrame, second: pd.DataFrame, chapter: str) -> pd.DataFrame:
-    """Every cell of LfL's tables beside ours, with a verdict.
+def scorecard_1(table: pd.DataFrame, chapter: str) -> pd.DataFrame:
+    """Every cell of LfL's Table 1 beside ours, with a verdict.
 
-    Table 1 is "reproduced" if ours, rounded or cut off, has the printed digits; a regret that is
-    printed as a rounding error, if ours is one. Table 2 is if the printed value with its printed
-    spread meets our 95 % interval. Otherwise it "differs".
+    It is "reproduced" if ours, rounded or cut off, has the printed digits; a regret that is printed
+    as a rounding error, if ours is one. Otherwise it "differs".
 
     Parameters
     ----------
-    first, second
-        As `table_1` and `table_2` return them.
+    table
+        As `table_1` returns it.
 
     Returns
     -------
@@ -150,21 +150,69 @@ def scorecard(first: pd.DataFrame, second: pd.DataFrame, chapter: str) -> pd.Dat
         With `malfl.scores.SCORECARD`.
     """
     rows: list[tuple[object, ...]] = []
-    for row in first.to_dict("records"):
+    for row in table.to_dict("records"):
         for column in ("score", "regret"):
             cell, ours = LFL_TABLE_1[row["agent"], column], float(row[column])
             tiny = column == "regret" and cell.value < NO_REGRET
             meets = ours < NO_REGRET if tiny else prints_as(ours, cell.value)
             rows.append((cell.place, cell.value, ours, ours, ours, pd.NA, _verdict(meets), chapter))
-    for row in second.dropna(subset="paper_mean").to_dict("records"):
+    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+
+
+def scorecard_2(table: pd.DataFrame, chapter: str) -> pd.DataFrame:
+    """Every cell of LfL's Table 2 beside ours, with a verdict, and what goes beyond it.
+
+    "reproduced" if the printed value with its printed spread meets our 95 % interval, "differs" if
+    not. An observer that earns more than the printed one, spread and intervals allowed for, is
+    "beyond".
+
+    Parameters
+    ----------
+    table
+        As `table_2` returns it.
+
+    Returns
+    -------
+    DataFrame
+        With `malfl.scores.SCORECARD`.
+    """
+    rows: list[tuple[object, ...]] = []
+    for row in table.dropna(subset="paper_mean").to_dict("records"):
         cell = LFL_TABLE_2[row["learner"], "learner" if row["who"] == "learner" else "observer"]
         spread = cell.spread or 0.005
-        known = not pd.isna(row["low"])
-        low, high = (row["low"], row["high"]) if known else (row["mean"], row["mean"])
+        low, high = _ends(row)
         meets = low <= cell.value + spread and high >= cell.value - spread
         numbers = row["mean"], row["low"], row["high"], row["seeds"]
         rows.append((cell.place, cell.value, *numbers, _verdict(meets), chapter))
+    for row in table[table["alpha"] == TRUSTED].to_dict("records"):
+        cell = LFL_TABLE_2[row["learner"], "observer"]
+        if _ends(row)[0] > cell.value + (cell.spread or 0.0):
+            numbers = row["mean"], row["low"], row["high"], row["seeds"]
+            item = f"{cell.place}, {row['who']}"
+            rows.append((item, cell.value, *numbers, "beyond", chapter))
     return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+
+
+def scorecard_figure_3(recovered: FloatArray, true: FloatArray, chapter: str) -> pd.DataFrame:
+    """LfL's Figure 3: whether a recovered reward of the state is the true one but for a constant.
+
+    Parameters
+    ----------
+    recovered, true : (S,)
+
+    Returns
+    -------
+    DataFrame
+        With `malfl.scores.SCORECARD`, one row: "reproduced" if nothing but rounding is left.
+    """
+    left = float(np.ptp(recovered - true))
+    row = ("LfL, Figure 3", 0.0, left, left, left, pd.NA, _verdict(left < NO_REGRET), chapter)
+    return pd.DataFrame([row], columns=SCORECARD).astype({"seeds": "Int64"})
+
+
+def _ends(row: Mapping[Hashable, Any]) -> tuple[float, float]:
+    """Of a row's interval; its mean, if there is none."""
+    return (row["mean"], row["mean"]) if pd.isna(row["low"]) else (row["low"], row["high"])
 
 
 def prints_as(value: float, printed: float) -> bool:

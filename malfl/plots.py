@@ -1,6 +1,8 @@
 """The book's figures. Every function returns a Matplotlib figure and saves nothing."""
 
+import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from itertools import pairwise, product
 
 import matplotlib.pyplot as plt
@@ -20,11 +22,19 @@ MAP = "cividis"  # reads the same with and without colour vision
 
 
 def set_style() -> None:
-    """Set one look for all figures."""
+    """Set one look for all figures; notebooks then show them as vector graphics."""
     sns.set_theme(style="whitegrid", context="notebook", palette="colorblind")
     plt.rcParams.update(
-        {"figure.dpi": 110, "savefig.dpi": 150, "figure.constrained_layout.use": True}
+        {
+            "figure.dpi": 110,
+            "savefig.dpi": 150,
+            "figure.constrained_layout.use": True,
+            "svg.hashsalt": "malfl",  # the same file every time
+        }
     )
+    if "ipykernel" in sys.modules:
+        inline = import_module("matplotlib_inline.backend_inline")
+        inline.set_matplotlib_formats("svg", metadata={"Date": None})
 
 
 def game_board(size: int = 3) -> Figure:

@@ -1,6 +1,6 @@
 """Recoveries scored against the truth and set beside what the paper printed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from malfl.checks import FloatArray
 from malfl.distances import epic, starc
 from malfl.games import MarkovGame
 from malfl.metrics import correlation, interval, pearson, prediction_half_width
-from malfl.published import TABLE_1, TABLE_2
+from malfl.published import TABLE_1, TABLE_2, TABLE_3
 from malfl.recovery import RecoveredReward
 
 COLUMNS = (
@@ -20,7 +20,11 @@ METRICS = ("PCC", "SCC", "EPIC", "STARC")
 
 ROUNDED = 0.005  # how far a number printed with two digits may be off
 
-SCORECARD = ("item", "paper", "ours", "low", "high", "seeds", "verdict", "chapter")
+SCORECARD_TYPES = {
+    "item": "text", "paper": "number", "ours": "number", "low": "number", "high": "number",
+    "seeds": "count", "verdict": "text", "chapter": "text",
+}  # fmt: skip
+SCORECARD = tuple(SCORECARD_TYPES)
 
 
 def score(
@@ -76,8 +80,9 @@ def intervals(scores: pd.DataFrame, by: Sequence[str], value: str = "PCC") -> pd
     return pd.DataFrame(rows, columns=[*by, "mean", "sd", "low", "high", "seeds"])
 
 
+LOGARITHM = "a + b ln h"
 SHAPES: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "a + b ln h": np.log,
+    LOGARITHM: np.log,
     "a + b h": lambda h: h,
     "a - b / h": lambda h: -1 / h,
 }
@@ -186,7 +191,7 @@ def table_2(scores: pd.DataFrame) -> pd.DataFrame:
     return table[[*first, "mean", "sd", "low", "high", "seeds", "paper"]]
 
 
-def scorecard(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFrame:
+def scorecard_1(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFrame:
     """Every cell of MA-LfL's Table 1 beside ours, with a verdict.
 
     "reproduced" if the printed value with its printed spread meets our 95 % interval, "differs" if
@@ -220,6 +225,25 @@ def scorecard(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFrame
     return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
 
 
+def beyond_table_1(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFrame:
+    """Cells of MA-LfL's Table 1 that an estimator surpasses: its interval, the printed spread.
+
+    Parameters
+    ----------
+    table, estimator, chapter
+        As for `scorecard_1`.
+
+    Returns
+    -------
+    DataFrame
+        With `SCORECARD`, all of its rows "beyond".
+    """
+    card = scorecard_1(table, estimator, chapter)
+    tops = [cell.value + (cell.spread or 0.0) for cell in TABLE_1.values()]
+    better = card[card["low"].fillna(card["ours"]) > tops]
+    return better.assign(item=better["item"] + f", by {estimator}", verdict="beyond")
+
+
 def scorecard_2(table: pd.DataFrame, estimator: str, setting: str, chapter: str) -> pd.DataFrame:
     """Every cell of MA-LfL's Table 2 beside ours, with a verdict.
 
@@ -251,3 +275,44 @@ def scorecard_2(table: pd.DataFrame, estimator: str, setting: str, chapter: str)
         numbers = cell["mean"], cell["low"], cell["high"], cell["seeds"]
         rows.append((paper.place, paper.value, *numbers, verdict, chapter))
     return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+
+
+def scorecard_3(used: Mapping[str, float], chapter: str) -> pd.DataFrame:
+    """MA-LfL's Table 3 beside the settings used: "as printed", or it "differs".
+
+    Parameters
+    ----------
+    used
+        By the names of `malfl.published.TABLE_3`.
+
+    Returns
+    -------
+    DataFrame
+        With `SCORECARD`.
+    """
+    rows = []
+    for name, cell in TABLE_3.items():
+        verdict = "as printed" if used[name] == cell.value else "differs"
+        rows.append((cell.place, cell.value, used[name], None, None, None, verdict, chapter))
+    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+
+
+def scorecard_figure_3(growth: pd.DataFrame, chapter: str) -> pd.DataFrame:
+    """MA-LfL's Figure 3, by the share of curves that a logarithm fits best; all, by the caption.
+
+    Parameters
+    ----------
+    growth
+        As `growth` returns it, of the curves that rise.
+
+    Returns
+    -------
+    DataFrame
+        With `SCORECARD`, one row: "reproduced" if a logarithm fits most curves best, "differs" if
+        not, or if none rises.
+    """
+    fits = growth[list(SHAPES)]
+    share = (fits.idxmax(axis=1) == LOGARITHM).mean() if len(fits) else np.nan
+    verdict = "reproduced" if share > 0.5 else "differs"
+    row = ("MA-LfL, Figure 3", 1.0, share, None, None, None, verdict, chapter)
+    return pd.DataFrame([row], columns=SCORECARD).astype({"seeds": "Int64"})

@@ -11,7 +11,9 @@ from malfl.artefacts import (
     check_parameters,
     declared_parameters,
     default_parameters,
+    meanings,
     processor,
+    read_table,
 )
 
 DECLARED = "alpha: float = 3.0  # entropy\nseeds: int = 5\nkind: str = 'hom'\nfast: bool = False"
@@ -116,3 +118,44 @@ def test_json_appears_whole_with_a_line_end(tmp_path):
 
 def test_the_processor_has_a_name_and_cores():
     assert re.fullmatch(r".+, \d+ cores", processor())
+
+
+def test_parameters_say_what_they_mean():
+    cell = 'x: int = 3  # a # number\ny: str = "a#é"  # é text\nz: bool = True'
+    assert meanings(cell) == {"x": "a # number", "y": "é text", "z": ""}
+
+
+TYPES = {"item": "text", "ours": "number", "seeds": "count"}
+
+
+class TestReadTable:
+    def read(self, tmp_path, text):
+        (tmp_path / "card.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_table(tmp_path / "card.csv", TYPES)
+
+    def test_types_are_kept_and_gaps_in_numbers_allowed(self, tmp_path):
+        table = self.read(tmp_path, "seeds,item,note,ours\n3,a,x,0.5\n,b,,\n")
+        assert list(table.columns) == list(TYPES)
+        assert list(table["seeds"].isna()) == [False, True]
+        assert table["seeds"].dtype == "Int64"
+        assert table["seeds"][0] == 3
+        assert table["ours"][0] == 0.5
+
+    @pytest.mark.parametrize(
+        ("text", "complaint"),
+        [
+            ("", "card.csv cannot be read"),
+            (b"\xff\xfe\x00item", "card.csv cannot be read"),
+            ('item,ours,seeds\n"a', "card.csv cannot be read"),
+            ("item,seeds\na,3\n", "must have a column 'ours', got item, seeds"),
+            ("item,ours,seeds\na,1,3\nb,many,3\n", "numbers in column ours, got 'many' in row 1"),
+            ("item,ours,seeds\n,1,3\n", "has no item in row 0"),
+        ],
+    )
+    def test_a_malformed_file_is_named(self, tmp_path, text, complaint):
+        with pytest.raises(ValueError, match=f"results file .*{complaint}"):
+            self.read(tmp_path, text)
+
+    def test_a_missing_file_is_named(self, tmp_path):
+        with pytest.raises(ValueError, match=r"results file lost\.csv is missing"):
+            read_table(tmp_path / "lost.csv", TYPES)

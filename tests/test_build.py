@@ -1,5 +1,7 @@
 """The build itself, on a small book: what runs again, what fails, what an interruption costs."""
 
+import importlib
+import json
 import os
 import shutil
 import signal
@@ -8,7 +10,13 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
+from test_scorecard import some_cards
+
+from malfl.scorecard import FIGURES, STATED_BY, TABLES
+from malfl.statements.numbered import ITEMS
+from malfl.statements.trial import SUMMARY
 
 ROOT = Path(__file__).parents[1]
 FIRST = """\
@@ -39,12 +47,13 @@ class Book:
         for name in ("one", "two"):
             write_chapter(folder, name)
         self.out = folder / "_build" / "quick"
+        self.changes = ""
 
     def command(self):
         return [sys.executable, "-m", "doit", "run", "-n", "2", "execute"]
 
     def environment(self):
-        return os.environ | {"PROFILE": "quick"}
+        return os.environ | {"PROFILE": "quick", "WITH": self.changes}
 
     def build(self):
         run = subprocess.run(
@@ -98,7 +107,7 @@ def test_executed_chapters_say_how_they_were_made_and_hold_no_paths(book):
     text = (book.out / "notebooks" / "one.ipynb").read_text()
     provenance = nbformat.reads(text, as_version=4).metadata["provenance"]
     assert set(provenance) == {
-        "profile", "parameters", "versions", "processor", "seconds", "fingerprint",
+        "profile", "parameters", "changed", "versions", "processor", "seconds", "fingerprint",
         "results",
     }  # fmt: skip
     assert provenance["versions"]["numba"]
@@ -204,3 +213,113 @@ def test_a_table_that_moves_to_another_chapter_stays(book):
     assert book.build()[:2] == (0, {"one", "two"})
     assert (book.out / "results" / "moved.csv").exists()
     assert book.build()[:2] == (0, set())
+
+
+def executed_text(book, name):
+    notebook = nbformat.read(book.out / "notebooks" / f"{name}.ipynb", as_version=4)
+    return notebook.metadata["provenance"], [cell.source for cell in notebook.cells]
+
+
+def test_a_chapter_runs_with_other_parameters_and_says_so(book):
+    book.build()
+    book.changes = "one x=3"
+    assert book.build()[:2] == (0, {"one"})
+    assert book.value("one") == "x\n3\n"
+    made, cells = executed_text(book, "one")
+    assert made["changed"] == {"x": 3}
+    assert "`x = 3`, other than in the profile *quick*" in cells[1]
+    assert "papermill book/one.ipynb out.ipynb -p x 3" in cells[-1]
+    assert book.build()[:2] == (0, set())
+
+    book.changes = ""
+    assert book.build()[:2] == (0, {"one"})
+    made, cells = executed_text(book, "one")
+    assert made["changed"] == {}
+    assert not any("other than in the profile" in cell for cell in cells)
+
+    book.changes = "one x=1"  # as it would be anyhow
+    assert book.build()[:2] == (0, set())
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ("three x=1", "WITH must begin with a chapter's name, such as one, got 'three'"),
+        ("one y=1", "unknown parameter 'y'; this chapter takes x, results"),
+        ("one x=many", "parameter x must be int, got 'many'"),
+        ("one x", "WITH must list name=value after the chapter's name"),
+    ],
+)
+def test_changes_that_cannot_be_made_stop_the_build(book, changes, complaint):
+    book.changes = changes
+    status, ran, output = book.build()
+    assert (status != 0, ran) == (True, set())
+    assert complaint in output
+
+
+@pytest.fixture
+def gathering(tmp_path, monkeypatch):
+    """The build's module, with results of a whole book."""
+    monkeypatch.setenv("PROFILE", "quick")
+    monkeypatch.syspath_prepend(ROOT)
+    dodo = importlib.import_module("dodo")
+    monkeypatch.setattr(dodo, "RESULTS", tmp_path)
+    monkeypatch.setattr(dodo, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(dodo, "headlines", lambda *_: {"told": "much"})
+    cards = pd.concat(some_cards())
+    of_places = {cell.place: p.chapter for p, _, cells in TABLES.values() for cell in cells}
+    chapters = cards["item"].map(of_places | {name: p.chapter for name, (p, _) in FIGURES.items()})
+    for chapter, part in cards.groupby(chapters):
+        part.to_csv(tmp_path / f"scorecard-{chapter}.csv", index=False)
+    for chapter in STATED_BY:
+        keys = [i.key for i in ITEMS if i.kind != "no claim" and i.chapter == chapter]
+        rows = [(key, 5000, 0, 0.1, 0.5, 0.9) for key in keys]
+        part = pd.DataFrame(rows, columns=SUMMARY)
+        part.to_csv(tmp_path / f"statements-{chapter}.csv", index=False)
+    return dodo
+
+
+def test_the_scorecard_is_made_of_the_chapters_results(gathering, tmp_path):
+    assert gathering.gather()
+    card = pd.read_csv(tmp_path / "scorecard.csv")
+    assert {cell.place for _, _, cells in TABLES.values() for cell in cells} <= set(card["item"])
+    assert set(gathering.GATHERED) <= {file.name for file in tmp_path.iterdir()}
+    told = json.loads((tmp_path / "headlines.json").read_text())
+    assert told == {"told": "much", "profile": "quick"}
+
+
+@pytest.mark.parametrize("spoil", ["lose", "cut", "rename", "mistype"])
+@pytest.mark.parametrize("kind", ["scorecard", "statements"])
+def test_results_that_are_missing_or_malformed_stop_the_scorecard(
+    gathering, tmp_path, capsys, kind, spoil
+):
+    file = max(tmp_path.glob(f"{kind}-*.csv"))
+    text = file.read_text()
+    number = "5000" if kind == "statements" else "0.5"
+    changes = {
+        "cut": text[: text.index("\n") // 2],
+        "rename": text.replace("item", "thing").replace("statement", "thing"),
+        "mistype": text.replace(number, "many", 1),
+    }
+    file.unlink()
+    if spoil != "lose":
+        file.write_text(changes[spoil])
+    assert not gathering.gather()
+    assert f"scorecard: FAILED, results file {file.name}" in capsys.readouterr().out
+    assert not (tmp_path / "scorecard.csv").exists()
+
+
+def test_a_chapter_with_other_parameters_is_left_out_of_the_scorecard(gathering, tmp_path):
+    for chapter in ("14-a-learner-alone", "12-errors-bounded"):
+        notebook = nbformat.v4.new_notebook(metadata={"provenance": {"changed": {"alpha": 9.0}}})
+        nbformat.write(notebook, tmp_path / f"{chapter}.ipynb")
+    assert gathering.gather()
+    card = pd.read_csv(tmp_path / "scorecard.csv").set_index("item")
+    assert card.loc["LfL, Table 1, optimal, score", "verdict"] == "left out"
+    assert card.loc["MA-LfL, Theorem 6.5", "verdict"] == "left out"
+    assert card.loc["MA-LfL, Theorem 4.1", "verdict"] == "holds"
+    out = card[card["verdict"] == "left out"]
+    assert set(out["chapter"]) == {"14-a-learner-alone", "12-errors-bounded"}
+    assert out["ours"].isna().all()
+    erratum = pd.read_csv(tmp_path / "erratum.csv").set_index("item")
+    assert erratum.loc["Theorem 6.5", "verdict"] == "left out"

@@ -8,7 +8,16 @@ from conftest import random_game
 
 import malfl
 from malfl import lfl_tables
-from malfl.lfl_tables import matches, one_improvement, prints_as, scorecard, table_1, table_2
+from malfl.lfl_tables import (
+    matches,
+    one_improvement,
+    prints_as,
+    scorecard_1,
+    scorecard_2,
+    scorecard_figure_3,
+    table_1,
+    table_2,
+)
 from malfl.published import LFL_TABLE_1, LFL_TABLE_2
 from malfl.scores import SCORECARD
 
@@ -132,6 +141,10 @@ def test_what_theorem_2_gives_has_the_same_best_policy():
 )
 def test_a_value_prints_as_it_is_rounded_or_cut_off(value, printed, prints):
     assert prints_as(value, printed) == prints
+
+
+def scorecard(first, second, chapter):
+    return pd.concat([scorecard_1(first, chapter), scorecard_2(second, chapter)], ignore_index=True)
 
 
 def test_table_1_is_reproduced_to_its_last_digit(first):
@@ -263,13 +276,15 @@ def test_a_single_seed_has_no_interval():
 
 
 def verdicts(second, first):
-    return scorecard(first, second, "x").set_index("item")["verdict"][10:]
+    found = scorecard(first, second, "x").set_index("item")["verdict"][10:]
+    return found[found != "beyond"]
 
 
 def test_table_2_is_reproduced_where_spreads_meet(first):
     """Learner of SPI: 4.18 as printed. Observers: 4.68 +- .24 and 3.65 +- .78."""
     second = some_scores_table()
     card = scorecard(first, second, "15-x")[10:]
+    card = card[card["verdict"] != "beyond"]
     assert list(card["item"]) == [
         f"LfL, Table 2, {learner}, {who}" for learner in LEARNERS for who in ("learner", "observer")
     ]
@@ -316,7 +331,33 @@ def test_every_learner_of_the_paper_has_its_cells(first):
     ]
     card = scorecard(first, table_2(pd.concat([*parts, some_scores()[6:]])), "x")
     places = [cell.place for cell in (*LFL_TABLE_1.values(), *LFL_TABLE_2.values())]
-    assert sorted(card["item"]) == sorted(places)
+    assert sorted(card["item"][card["verdict"] != "beyond"]) == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("low", "beyond"), [(4.43 + 1e-6, True), (4.43 - 1e-6, False), (np.nan, True)]
+)
+def test_who_earns_more_than_print_and_spread_is_beyond(low, beyond):
+    """Q-learning's observer: 3.65 +- .78; without an interval the mean stands for it."""
+    second = some_scores_table()
+    trusted = second["alpha"] == "as trusted"
+    second.loc[trusted, ["mean", "low", "high"]] = 4.0, 3.0, 5.0
+    where = trusted & (second["learner"] == "Q-learning")
+    second.loc[where, ["mean", "low"]] = 4.5, low
+    card = scorecard_2(second, "x").query("verdict == 'beyond'")
+    assert list(card["item"]) == ["LfL, Table 2, Q-learning, observer, adaptive"] * beyond
+    assert list(card["ours"]) == [4.5] * beyond
+
+
+@pytest.mark.parametrize(("tilt", "verdict"), [(9e-10, "reproduced"), (1.1e-9, "differs")])
+def test_figure_3_is_reproduced_but_for_a_constant(tilt, verdict):
+    true = np.array([0.0, 1.0, -1.0])
+    card = scorecard_figure_3(true + 0.5 + np.array([0, 0, tilt]), true, "14-x")
+    assert tuple(card.columns) == SCORECARD
+    (row,) = card.itertuples(index=False)
+    assert row[:2] == ("LfL, Figure 3", 0.0)
+    assert row.ours == pytest.approx(tilt, rel=1e-6)
+    assert (row.verdict, row.chapter) == (verdict, "14-x")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The printed numbers, typed a second time from the papers' pages."""
 
-from malfl.published import LFL_TABLE_1, LFL_TABLE_2, TABLE_1, TABLE_2, TABLE_3
+from malfl.published import LFL_TABLE_1, LFL_TABLE_2, LFL_TABLE_3, TABLE_1, TABLE_2, TABLE_3
 
 PRINTED_TABLE_1 = """
 PCC 1     0.48 0.06  0.45 0.04
@@ -75,3 +75,25 @@ def test_lfl_table_2():
             printed = LFL_TABLE_2[learner, who]
             assert (printed.value, printed.spread) == cell
             assert printed.place == f"LfL, Table 2, {learner}, {who}"
+
+
+# "/" where the paper has no number; signs of plus and minus are lost in the text.
+PRINTED_LFL_TABLE_3 = """
+Reacher      /    0.99  1.54 0.11
+Hopper       /    0.99 -0.99 0.78
+Half Cheetah 1.01 1.15  1.40 0.25
+Ant          0.80 1.12  1.53 0.60
+"""
+
+
+def test_lfl_table_3():
+    seen = {}
+    for line in PRINTED_LFL_TABLE_3.strip().splitlines():
+        name, airl, dac, lfl, spread = line.rsplit(maxsplit=4)
+        cells = {"AIRL": (airl, "/"), "DAC": (dac, "/"), "LfL": (lfl, spread)}
+        for method, (value, plus) in cells.items():
+            if value != "/":
+                seen[name, method] = (float(value), None if plus == "/" else float(plus))
+    assert {key: (cell.value, cell.spread) for key, cell in LFL_TABLE_3.items()} == seen
+    for (name, method), cell in LFL_TABLE_3.items():
+        assert cell.place == f"LfL, Table 3, {name}, {method}"

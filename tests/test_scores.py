@@ -15,12 +15,17 @@ from malfl.experiments import (
 )
 from malfl.metrics import interval
 from malfl.parallel import run
+from malfl.published import TABLE_3
 from malfl.scores import (
     SCORECARD,
+    SHAPES,
+    beyond_table_1,
     growth,
     intervals,
-    scorecard,
+    scorecard_1,
     scorecard_2,
+    scorecard_3,
+    scorecard_figure_3,
     table_1,
     table_1_for_print,
     table_2,
@@ -184,7 +189,7 @@ def test_the_scorecard_gives_each_cell_a_verdict(runs):
     table.loc[edge, ["mean", "low", "high"]] = 0.42, float("nan"), float("nan")
     far = (table["metric"] == "SCC") & (table["agent"] == "2")
     table.loc[far, ["mean", "low", "high"]] = 0.9, 0.8, 1.0
-    card = scorecard(table, "A", "04-x")
+    card = scorecard_1(table, "A", "04-x")
     assert tuple(card.columns) == SCORECARD
     assert len(card) == 12
     verdicts = card.set_index("item")["verdict"]
@@ -193,6 +198,46 @@ def test_the_scorecard_gives_each_cell_a_verdict(runs):
     assert verdicts["MA-LfL, Table 1, SCC #2, M_hom"] == "differs"
     row = card.set_index("item").loc["MA-LfL, Table 1, PCC #2, M_hom"]
     assert list(row) == [0.59, 0.63, 0.61, 0.65, 2, "reproduced", "04-x"]
+
+
+@pytest.mark.parametrize(
+    ("low", "beyond"), [(0.61 + 1e-6, True), (0.61 - 1e-6, False), (np.nan, True)]
+)
+def test_who_surpasses_print_and_spread_is_beyond(runs, low, beyond):
+    """PCC #2 of M_hom is printed as .59 +- .02; without an interval the mean stands for it."""
+    table = table_1(runs)
+    table[["mean", "low", "high"]] = 0.3, 0.2, 0.4
+    cell = (table["metric"] == "PCC") & (table["agent"] == "2") & (table["game"] == "hom")
+    table.loc[cell, ["mean", "low"]] = 0.7, low
+    card = beyond_table_1(table, "A", "05-x")
+    assert tuple(card.columns) == SCORECARD
+    assert list(card["item"]) == ["MA-LfL, Table 1, PCC #2, M_hom, by A"] * beyond
+    assert list(card["verdict"]) == ["beyond"] * beyond
+
+
+def test_settings_are_held_against_table_3():
+    used = {name: cell.value for name, cell in TABLE_3.items()}
+    card = scorecard_3(used | {"Beta": 0.2}, "05-x").set_index("item")
+    assert len(card) == 11
+    assert list(card.index[card["verdict"] == "differs"]) == ["MA-LfL, Table 3, Beta"]
+    assert set(card["verdict"]) == {"differs", "as printed"}
+    assert list(card.loc["MA-LfL, Table 3, Beta", ["paper", "ours"]]) == [0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("best", "share", "verdict"),
+    [("lll", 1.0, "reproduced"), ("llo", 2 / 3, "reproduced"), ("lo", 0.5, "differs")],
+)
+def test_figure_3_is_reproduced_if_a_logarithm_fits_most_curves(best, share, verdict):
+    fits = [(0.9, 0.5, 0.8) if one == "l" else (0.8, 0.5, 0.9) for one in best]
+    card = scorecard_figure_3(pd.DataFrame(fits, columns=list(SHAPES)), "05-x")
+    assert list(card.loc[0, ["item", "ours", "verdict"]]) == ["MA-LfL, Figure 3", share, verdict]
+
+
+def test_figure_3_differs_if_nothing_rises():
+    card = scorecard_figure_3(pd.DataFrame(columns=list(SHAPES)), "05-x")
+    assert card["verdict"][0] == "differs"
+    assert np.isnan(card["ours"][0])
 
 
 def test_who_finds_nothing_scores_nothing():

@@ -3,7 +3,7 @@
 Which items there are is written here; what the check of each found comes from the chapters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -171,7 +171,7 @@ ITEMS: tuple[Item, ...] = (
 )  # fmt: skip
 
 
-def statements(summaries: Iterable[pd.DataFrame]) -> pd.DataFrame:
+def statements(summaries: Iterable[pd.DataFrame], left_out: Collection[str] = ()) -> pd.DataFrame:
     """A row for every item: what its check found, and the verdict that follows from it.
 
     A claim fails if a random game or its counterexample violates it.
@@ -181,6 +181,8 @@ def statements(summaries: Iterable[pd.DataFrame]) -> pd.DataFrame:
     summaries
         As `malfl.statements.trial.summary` returns them, one or more, together with a row for each
         item that is a claim or a formula.
+    left_out
+        Chapters without summaries, whose items get the verdict "left out".
 
     Returns
     -------
@@ -192,8 +194,10 @@ def statements(summaries: Iterable[pd.DataFrame]) -> pd.DataFrame:
     ValueError
         If an item that can be checked was not, or something was checked that is no item.
     """
-    found = pd.concat(summaries).set_index("statement")
-    checkable = {item.key for item in ITEMS if item.kind != "no claim"}
+    found = pd.concat([pd.DataFrame({"statement": []}), *summaries]).set_index("statement")
+    checkable = {
+        item.key for item in ITEMS if item.kind != "no claim" and item.chapter not in left_out
+    }
     if missing := checkable - set(found.index):
         raise ValueError(f"summaries must have a row for each of {sorted(missing)}")
     if unknown := set(found.index) - checkable:
@@ -202,8 +206,9 @@ def statements(summaries: Iterable[pd.DataFrame]) -> pd.DataFrame:
         raise ValueError(f"summaries have more than one row for {twice}")
     rows = []
     for item in ITEMS:
-        if item.kind == "no claim":
-            result: tuple[object, ...] = ("not a claim", 0, 0, None, None, None, "")
+        if item.kind == "no claim" or item.chapter in left_out:
+            verdict = "not a claim" if item.kind == "no claim" else "left out"
+            result: tuple[object, ...] = (verdict, 0, 0, None, None, None, "")
         else:
             row = found.loc[item.key]
             counter = COUNTEREXAMPLES[item.key]() if item.key in COUNTEREXAMPLES else None
@@ -256,6 +261,7 @@ def counts_of_verdicts(table: pd.DataFrame) -> pd.DataFrame:
         Of `statements`.
     """
     counts = pd.crosstab(table["verdict"], table["paper"])
-    order = [verdict for pair in VERDICTS.values() for verdict in pair] + ["not a claim"]
+    order = [verdict for pair in VERDICTS.values() for verdict in pair]
+    order += ["not a claim", "left out"]
     rows = [verdict for verdict in dict.fromkeys(order) if verdict in counts.index]
     return counts.loc[rows, list(dict.fromkeys(table["paper"]))].reset_index()

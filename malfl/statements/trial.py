@@ -12,7 +12,11 @@ from malfl.prediction import Prediction
 
 Check = Callable[[Prediction], Bound | None]
 
-SUMMARY = ("statement", "instances", "violations", "min_ratio", "median_ratio", "max_ratio")
+SUMMARY_TYPES = {
+    "statement": "text", "instances": "count", "violations": "count",
+    "min_ratio": "number", "median_ratio": "number", "max_ratio": "number",
+}  # fmt: skip
+SUMMARY = tuple(SUMMARY_TYPES)
 
 
 def put_to_the_test(

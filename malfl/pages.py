@@ -1,0 +1,87 @@
+"""What the build adds to the page of an executed chapter, in MyST's Markdown."""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from malfl.artefacts import declared_parameters, default_parameters, meanings
+
+
+def command(chapter: str, changed: Mapping[str, object]) -> str:
+    """The papermill line that runs a chapter with these of its parameters changed."""
+    options = "".join(f" -p {name} {shlex.quote(str(value))}" for name, value in changed.items())
+    return f"papermill book/{chapter}.ipynb out.ipynb{options}"
+
+
+def rerun(chapter: str, declarations: str, provenance: Mapping[str, Any]) -> str:
+    """How to run a chapter again: parameters, the line to type, downloads, and how it was made.
+
+    Parameters
+    ----------
+    chapter
+        Its name, without extension.
+    declarations
+        Source of the cell that declares its parameters.
+    provenance
+        As the build keeps it in the executed notebook: ``profile``, ``parameters``, ``versions``,
+        ``processor``, ``seconds`` and ``results`` by file name.
+    """
+    defaults, used = default_parameters(declarations), provenance["parameters"]
+    changed = {name: value for name, value in used.items() if value != defaults[name]}
+    says = meanings(declarations)
+    rows = [
+        f"| `{name}` | {kind} | `{defaults[name]!r}` | `{used[name]!r}` | {says[name]} |"
+        for name, kind in declared_parameters(declarations).items()
+    ]
+    tables = sorted(name for name in provenance["results"] if name.endswith(".csv"))
+    versions = ", ".join(f"{name} {v}" for name, v in provenance["versions"].items())
+    return "\n".join(
+        [
+            "## Rerun this chapter",
+            "",
+            "| parameter | type | default | here | meaning |",
+            "| --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+            "This page is the output of",
+            "",
+            "```bash",
+            command(chapter, changed),
+            "```",
+            "",
+            "Add `-p name value` for other parameters. "
+            f"Downloads: {_download('the notebook', f'notebooks/{chapter}.ipynb')}, "
+            f"{_download('the same, executed', f'notebooks/{chapter}-executed.ipynb')}"
+            + ("; results: " + _list(tables) if tables else "")
+            + ".",
+            "",
+            "````{admonition} How this page was made",
+            ":class: dropdown note",
+            f"- Profile: {provenance['profile']}",
+            f"- Versions: {versions}",
+            f"- Processor: {provenance['processor']}",
+            f"- Wall-clock: {provenance['seconds']:.1f} s",
+            "````",
+        ]
+    )
+
+
+def changed_note(changed: Mapping[str, object], profile: str) -> str:
+    """What stands at the head of a page that was made with other parameters than its profile's."""
+    values = ", ".join(f"`{name} = {value!r}`" for name, value in changed.items())
+    return "\n".join(
+        [
+            "```{warning}",
+            f"This page was made with {values}, other than in the profile *{profile}*. "
+            "Its results are left out of the [scorecard](scorecard).",
+            "```",
+        ]
+    )
+
+
+def _list(tables: Iterable[str]) -> str:
+    return ", ".join(_download(f"`{name}`", f"results/{name}") for name in tables)
+
+
+def _download(text: str, path: str) -> str:
+    return f"{{download}}`{text.strip('`')} <../{path}>`"
