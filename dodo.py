@@ -321,6 +321,15 @@ def gather_statements() -> bool:
     return True
 
 
+def ship_pictures(folder: Path) -> None:
+    """Write the data of Explore's pictures as scripts, since pages on disk may not fetch JSON."""
+    folder.mkdir(parents=True)
+    for file in sorted(RESULTS.glob("explore_*.json")):
+        name = file.stem.removeprefix("explore_")
+        values = json.dumps(json.loads(file.read_text()), separators=(",", ":"))
+        (folder / f"{name}.js").write_text(f'explore.data["{name}"] = {values};\n')
+
+
 def make_site() -> bool:
     """Build from scratch beside the old site and swap, so that no page of an old build stays."""
     print("site: builds", flush=True)
@@ -336,6 +345,7 @@ def make_site() -> bool:
     chapters = [NOTEBOOKS / chapter.name for chapter in CHAPTERS]
     for made in (*chapters, *(RESULTS / name for name in SHOWN_ON_PAGES)):
         shutil.copy(made, source / "book")
+    ship_pictures(source / "book" / "_static" / "explore" / "data")
     command = [
         str(Path(sys.executable).with_name("jupyter-book")), "build", str(source),
         "--path-output", str(output), "--quiet", "--warningiserror", "--nitpick", "--keep-going",
