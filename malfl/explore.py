@@ -14,15 +14,15 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax
 
 from malfl import bounds, checks
+from malfl.checks import FloatArray
 from malfl.experiments import NO_CHANGE, Estimator, recovering
 from malfl.games import MarkovGame
 from malfl.learners.learn import learn, learning
-from malfl.metrics import normalised
+from malfl.metrics import normalised, pearson
 from malfl.parallel import Job, run
 from malfl.prediction import Prediction
 from malfl.recovery.semi_online import foretelling, prediction_error
 from malfl.sampling import sample_trajectories
-from malfl.scores import pearson_of
 from malfl.soft import soft_return
 
 Picture = dict[str, Any]
@@ -63,8 +63,8 @@ def recovered_rewards(
     dict
         ``"true"``: ``game``, ``agent`` (from 1) and ``reward``, S thousandths of its range.
         ``"found"``: the same of what the next agent recovered, by ``estimator``, ``episodes`` and
-        ``improvements`` learned from, with its ``PCC``; states that are not known are None. A
-        reward that is not known anywhere, or the same everywhere, has a correlation of 0.
+        ``improvements`` learned from, with its ``PCC``; states that are not known are None. Where
+        either reward is the same in all states known, or none is, the correlation is 0.
     """
     checks.count(settings["iterations"], "iterations", at_least=2)
     improvements = range(1, settings["iterations"])
@@ -83,7 +83,7 @@ def recovered_rewards(
                     "estimator": estimator,
                     "episodes": number,
                     "improvements": length,
-                    "PCC": significant(pearson_of(over, game, agent)),
+                    "PCC": significant(_correlation(over, game.rewards[agent])),
                     "reward": whole(normalised(over) if np.isfinite(over).any() else over, 1000),
                 }
             )
@@ -226,9 +226,9 @@ def walks(
     ValueError
         If more is to be shown than is played.
     """
-    for shown, name in ((episodes_shown, "episodes"), (steps_shown, "steps")):
-        if checks.count(shown, f"{name}_shown") > settings[name]:
-            raise ValueError(f"{name}_shown must be at most {settings[name]}, got {shown}")
+    for wanted, name in ((episodes_shown, "episodes"), (steps_shown, "steps")):
+        if checks.count(wanted, f"{name}_shown") > settings[name]:
+            raise ValueError(f"{name}_shown must be at most {settings[name]}, got {wanted}")
     policies, episodes = [], []
     for name, game in games.items():
         log = learn(game, seed=seed, record=True, **settings)
@@ -238,10 +238,13 @@ def walks(
         )  # fmt: skip
         for h, played in enumerate((*(log.trajectories or ()), last)):
             now = log.policies_at(h)
-            returns = [significant(soft_return(game, now, i, log.alpha)) for i in range(game.n_agents)]
+            worth = [soft_return(game, now, i, log.alpha) for i in range(game.n_agents)]
             row = {"game": name, "iteration": h}
-            thousandths = [whole(policy, 1000) for policy in now]
-            policies.append(row | {"policies": thousandths, "returns": returns})
+            shown = {
+                "policies": [whole(policy, 1000) for policy in now],
+                "returns": [significant(one) for one in worth],
+            }
+            policies.append(row | shown)
             for e in range(episodes_shown):
                 states = played.states[e, : steps_shown + 1].tolist()
                 actions = played.actions[e, :steps_shown].tolist()
@@ -261,11 +264,18 @@ def significant(value: float, digits: int = 4) -> float | None:
     return float(f"{value:.{digits}g}") if np.isfinite(value) else None
 
 
+def _correlation(found: FloatArray, true: FloatArray) -> float:
+    known = np.isfinite(found)
+    if any(len(set(reward[known])) < 2 for reward in (found, true)):
+        return 0.0
+    return pearson(found[known], true[known])
+
+
 def _size_of_error(guess: Prediction, delta: float) -> float:
     """By what to multiply the guess's error so that it predicts up to delta.
 
-    As the error grows, the largest log ratio of a state rises and the least falls, so the
-    largest absolute one grows without bound, at least half as fast as their spread.
+    As the error grows, the largest log ratio of a state rises and the least falls. Their spread
+    grows in proportion, and the larger in size of the two is at least half of it.
     """
     lift = guess.q_error / guess.alpha
     spread = float(np.ptp(lift, axis=1).max())
@@ -273,6 +283,7 @@ def _size_of_error(guess: Prediction, delta: float) -> float:
         raise ValueError("a guess predicts every improvement; there is no error to shrink")
 
     def beyond(size: float) -> float:
-        return float(np.abs(log_softmax(guess.logs + size * lift, axis=1) - guess.logs).max()) - delta
+        change = log_softmax(guess.logs + size * lift, axis=1) - guess.logs
+        return float(np.abs(change).max()) - delta
 
     return float(brentq(beyond, 0.0, 2 * delta / spread, xtol=1e-15, rtol=1e-12))
