@@ -84,11 +84,17 @@ explore.show = (name, { knobs, panels, say, buttons = [] }) => {
   return draw;
 };
 
+// A picture has one name; what it is drawn of needs none.
+explore.describe = (svg, name) => {
+  for (const part of svg.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", name);
+};
+
 // A titled plot, with a key to its series if there are some.
 explore.panel = (title, options, keys = []) => {
   const plot = Plot.plot({ style: { fontSize: "12px" }, ...options });
-  plot.setAttribute("role", "img");
-  plot.setAttribute("aria-label", title);
+  explore.describe(plot, title);
   const list = explore.element("ul", { class: "explore-keys" });
   for (const [text, mark] of keys) {
     const sample = Plot.plot({
@@ -114,6 +120,8 @@ explore.map = (title, values, width, { color, pick, chosen, tip }) => {
   const side = Math.sqrt(cells);
   const down = (s) => Math.floor(s / cells);
   const across = (s) => s % cells;
+  const ticks = width < 220 ? [0, (cells - 1) / 2, cells - 1] : d3.range(cells);
+  const axis = { ticks, tickSize: 0, labelAnchor: "center", labelArrow: "none", tickFormat: "d" };
   const edges = d3.range(side, cells, side).map((edge) => edge - 0.5);
   const line = { stroke: "var(--pst-color-background)", strokeWidth: 1.5 };
   const square = { x1: (s) => across(s) - 0.5, x2: (s) => across(s) + 0.5, y1: (s) => down(s) - 0.5, y2: (s) => down(s) + 0.5 };
@@ -124,8 +132,8 @@ explore.map = (title, values, width, { color, pick, chosen, tip }) => {
     marginBottom: 34,
     marginTop: 4,
     marginRight: 4,
-    x: { domain: [-0.5, cells - 0.5], ticks: d3.range(cells), tickSize: 0, label: "cell of agent 2", labelAnchor: "center", labelArrow: "none", tickFormat: "d" },
-    y: { domain: [cells - 0.5, -0.5], ticks: d3.range(cells), tickSize: 0, label: "cell of agent 1", labelAnchor: "center", labelArrow: "none", tickFormat: "d" },
+    x: { ...axis, domain: [-0.5, cells - 0.5], label: "cell of agent 2" },
+    y: { ...axis, domain: [cells - 0.5, -0.5], label: "cell of agent 1" },
     color: { scheme: "cividis", unknown: "transparent", clamp: true, ...color },
     marks: [
       Plot.rect(states, { ...square, fill: (s) => values[s] ?? NaN, shapeRendering: "crispEdges" }),
@@ -151,8 +159,7 @@ explore.cellName = (cell) => cell + (cell === 0 ? " (start)" : cell === 8 ? " (g
 // The ramp of a map's colours.
 explore.ramp = (label, color, width) => {
   const ramp = Plot.legend({ color: { scheme: "cividis", label, ...color }, width, ticks: 5, marginLeft: 6, marginRight: 14 });
-  ramp.setAttribute("role", "img");
-  ramp.setAttribute("aria-label", `Colours: ${label}`);
+  explore.describe(ramp, `Colours: ${label}`);
   return ramp;
 };
 

@@ -33,7 +33,7 @@
       const own = d3.range(5).map((a) => 5 * state + a);
       const top = d3.greatest(own, (k) => after[k]);
       const share = (policy) => d3.format(".1%")(policy[top] / 10000);
-      return `With agent 1 in cell ${values.first} and agent 2 in cell ${values.second}, agent 1's likeliest move under ${explore.policyName(values.iteration)} is “${moves[top % 5]}”: ${share(after)}, foretold ${share(told.policy)}. Over all joint states the divergence is ${d3.format(".2~e")(d3.mean(told.error))} nats on average.`;
+      return `With agent 1 in cell ${values.first} and agent 2 in cell ${values.second}, agent 1's likeliest move under ${explore.policyName(values.iteration)} is “${moves[top % 5]}”: ${share(after)}, foretold ${share(told.policy)}. Over all joint states the divergence is ${explore.number(d3.mean(told.error), 2)} nats on average.`;
     },
     panels(values, width) {
       const { before, after, told, state } = chosen(values);
@@ -81,7 +81,7 @@
       const map = explore.map("Where it was wrong; click to choose", told.error.map(log10), half, {
         color,
         chosen: state,
-        tip: (s) => `agent 1 in cell ${Math.floor(s / 9)}, agent 2 in ${s % 9}\n${d3.format(".2~e")(told.error[s])} nats`,
+        tip: (s) => `agent 1 in cell ${Math.floor(s / 9)}, agent 2 in ${s % 9}\n${explore.number(told.error[s], 2)} nats`,
         pick(s) {
           knobs.first.value = Math.floor(s / 9);
           knobs.second.value = s % 9;

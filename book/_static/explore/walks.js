@@ -16,8 +16,9 @@
     { name: "agent 2", stroke: "var(--explore-2)", fill: "#de8f05", text: "black", symbol: "square", shift: 0.2 },
   ];
 
+  const names = { hom: "homogeneous", het: "heterogeneous" };
   const knobs = {
-    game: explore.choice("Game", all(policies, "game"), ["homogeneous", "heterogeneous"]),
+    game: explore.choice("Game", Object.keys(names), Object.values(names)),
     iteration: explore.slider("Policy", iterations, 0, explore.policyName),
     episode: explore.choice("Episode", all(episodes, "episode")),
     step: explore.slider("Step", steps, 0),
@@ -50,8 +51,8 @@
         const then = move === undefined ? "" : cell === goal ? " and is put back" : ` and ${moves[actionOf(move, i)]}`;
         return `${agent.name} is in cell ${explore.cellName(cell)}${then}`;
       });
-      const gained = agents.map((_, i) => total(values.game, walk, i, t));
-      return `${explore.policyName(values.iteration)}, step ${t}: ${where.join(", ")}. Rewards so far: ${gained.join(" and ")}.`;
+      const gained = agents.map((_, i) => d3.format("d")(total(values.game, walk, i, t)));
+      return `The ${names[values.game]} game under ${explore.policyName(values.iteration)}, episode ${values.episode}, step ${t}: ${where.join(", ")}. Rewards so far: ${gained.join(" and ")}.`;
     },
     panels(values, width) {
       const half = width < 520 ? width : Math.floor((width - 16) / 2);
@@ -117,13 +118,13 @@
   // What each policy is worth, from the start on and for good.
   function returns(values, width) {
     const rows = policies.filter((row) => row.game === values.game);
-    return explore.panel("Soft objective of every policy", {
+    return explore.panel(`Soft objective gained over ${explore.policyName(0)}`, {
       width, height: 0.48 * width, marginLeft: 46, marginBottom: 34, grid: true,
-      x: { label: "iteration", ticks: iterations, tickFormat: "d", labelAnchor: "center", labelArrow: "none" }, y: { label: null, ticks: 4, zero: false },
+      x: { label: "iteration", ticks: iterations, tickFormat: "d", labelAnchor: "center", labelArrow: "none" }, y: { label: null, ticks: 4 },
       marks: [
         Plot.ruleX([values.iteration], { strokeDasharray: "3,3" }),
         ...agents.flatMap((agent, i) => {
-          const line = { x: "iteration", y: (row) => row.returns[i], stroke: agent.stroke };
+          const line = { x: "iteration", y: (row) => row.returns[i] - rows[0].returns[i], stroke: agent.stroke };
           return [
             Plot.line(rows, { ...line, strokeWidth: 1.5 }),
             Plot.dot(rows, { ...line, symbol: agent.symbol, fill: (row) => (row.iteration === values.iteration ? agent.fill : "var(--pst-color-background)"), r: (row) => (row.iteration === values.iteration ? 6 : 3) }),
