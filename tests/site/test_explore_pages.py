@@ -77,7 +77,7 @@ def turn(tab, name, knob):
     before = control.input_value()
     if control.evaluate("c => c.tagName") == "SELECT":
         last = control.locator("option").count() - 1
-        control.select_option(value=str(0 if int(before) == last else int(before) + 1))
+        control.select_option(index=0 if int(before) == last else int(before) + 1)
     else:
         control.press("ArrowLeft" if before != "0" else "ArrowRight")
     assert control.input_value() != before
