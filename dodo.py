@@ -335,6 +335,15 @@ def gather() -> bool:
     return True
 
 
+def ship_pictures(folder: Path) -> None:
+    """Write the data of Explore's pictures as scripts, since pages on disk may not fetch JSON."""
+    folder.mkdir(parents=True)
+    for file in sorted(RESULTS.glob("explore_*.json")):
+        name = file.stem.removeprefix("explore_")
+        values = json.dumps(json.loads(file.read_text()), separators=(",", ":"))
+        (folder / f"{name}.js").write_text(f'explore.data["{name}"] = {values};\n')
+
+
 def make_site() -> bool:
     """Build from scratch beside the old site and swap, so that no page of an old build stays."""
     print("site: builds", flush=True)
@@ -356,6 +365,7 @@ def make_site() -> bool:
         shutil.copy(executed, source / "book")
         shutil.copy(executed, source / "notebooks" / f"{chapter.stem}-executed.ipynb")
         shutil.copy(chapter, source / "notebooks")
+    ship_pictures(source / "book" / "_static" / "explore" / "data")
     command = [
         str(Path(sys.executable).with_name("jupyter-book")), "build", str(source),
         "--path-output", str(output), "--quiet", "--warningiserror", "--nitpick", "--keep-going",

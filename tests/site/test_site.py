@@ -1,34 +1,20 @@
 """The built pages: opened in a browser, over http and as files, and their links followed."""
 
-import functools
-import http.server
-import os
-import shutil
-import threading
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
 
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import sync_playwright
+from built import BUILD, HTML, ROOT
 
 from malfl.published import TABLE_1
 from malfl.scores import SCORECARD, table_1_for_print
 from malfl.statements.numbered import COLUMNS
 
-ROOT = Path(__file__).parents[2]
-BUILD = ROOT / os.environ.get("MALFL_SITE", "_build/quick")
-HTML = BUILD / "html"
 PAGES = sorted(
     str(page.relative_to(HTML)) for page in HTML.rglob("*.html") if page.parent.name != "_static"
 )
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-quic", "--no-first-run",
-]  # fmt: skip
 
 UNRENDERED = """[...document.querySelectorAll(".math")].filter(
     (m) => !m.querySelector("mjx-container svg") || m.querySelector("[data-mml-node=merror]")
@@ -39,43 +25,6 @@ CUT_OFF = """[...document.querySelectorAll("div.math mjx-container, .cell_output
 MISSING_IMAGES = """[...document.images].filter(
     (i) => !i.complete || !i.naturalWidth
 ).map((i) => i.src)"""
-
-
-def skip(reason):
-    if os.environ.get("MALFL_SKIP_NOTHING"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _site():
-    if not (HTML / "index.html").exists():
-        skip(f"no site in {HTML}; build one with `make book PROFILE=quick`")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if BROWSER is None:
-        skip("no browser; install Chromium, on Debian with `apt-get install chromium`")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def server():
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(HTML))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
-        thread.join()
 
 
 def soup(page):

@@ -1,0 +1,289 @@
+"""What the pages under "Explore" let a reader look through: plain numbers, rounded, to be sent.
+
+Every function returns lists and dictionaries that JSON can hold, one flat dictionary for each
+thing that the knobs of a page can choose. Shares and probabilities come as whole thousandths or
+ten-thousandths, what is not known as None.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.special import log_softmax
+
+from malfl import bounds, checks
+from malfl.checks import FloatArray
+from malfl.experiments import NO_CHANGE, Estimator, recovering
+from malfl.games import MarkovGame
+from malfl.learners.learn import learn, learning
+from malfl.metrics import normalised, pearson
+from malfl.parallel import Job, run
+from malfl.prediction import Prediction
+from malfl.recovery.semi_online import foretelling, prediction_error
+from malfl.sampling import sample_trajectories
+from malfl.soft import soft_return
+
+Picture = dict[str, Any]
+
+SIDES = {
+    "least error": (bounds.t1_above, "left"),
+    "T1, below": (bounds.t1_below, "left"),
+    "T1, above": (bounds.t1_above, "right"),
+    "Theorem 6.1": (bounds.theorem_6_1, "right"),
+    "divergence": (bounds.t2, "left"),
+    "T2": (bounds.t2, "right"),
+    "Theorem 6.5": (bounds.theorem_6_5, "right"),
+}
+"""Sides of the statements that `tightening` follows: the check and which side of it."""
+
+
+def recovered_rewards(
+    games: Mapping[str, MarkovGame],
+    estimators: Mapping[str, Estimator],
+    episodes: Sequence[int],
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Picture:
+    """Rewards recovered after every improvement, by estimator and number of episodes.
+
+    Parameters
+    ----------
+    games, estimators
+        Under the names they are reported by. Rewards of the games are of the state.
+    episodes
+        Numbers of episodes an iteration; each is a run of its own.
+    settings
+        Of `malfl.learn`: ``alpha``, ``beta``, ``iterations`` (2 or more), ``steps``.
+
+    Returns
+    -------
+    dict
+        ``"true"``: ``game``, ``agent`` (from 1) and ``reward``, S thousandths of its range.
+        ``"found"``: the same of what the next agent recovered, by ``estimator``, ``episodes`` and
+        ``improvements`` learned from, with its ``PCC``; states that are not known are None. Where
+        either reward is the same in all states known, or none is, the correlation is 0.
+    """
+    checks.count(settings["iterations"], "iterations", at_least=2)
+    improvements = range(1, settings["iterations"])
+    record = any(one.needs_steps for one in estimators.values())
+
+    def work(name: str, game: MarkovGame, number: int) -> Job[list[Picture]]:
+        log = yield from learning(game, seed=seed, record=record, episodes=number, **settings)
+        recovered = yield from recovering(log, estimators, improvements, None, seed)
+        rows = []
+        for agent, estimator, length, found in recovered:
+            over = np.full(game.n_states, np.nan) if found is None else found.over_states()
+            rows.append(
+                {
+                    "game": name,
+                    "agent": agent + 1,
+                    "estimator": estimator,
+                    "episodes": number,
+                    "improvements": length,
+                    "PCC": significant(_correlation(over, game.rewards[agent])),
+                    "reward": whole(normalised(over) if np.isfinite(over).any() else over, 1000),
+                }
+            )
+        return rows
+
+    jobs = [work(name, game, number) for number in episodes for name, game in games.items()]
+    played = len(games) * sum(episodes) * settings["iterations"] * settings["steps"]
+    agents = max(game.n_agents for game in games.values())
+    parts = run(jobs, played * (1 + agents * record))
+    true = [
+        {"game": name, "agent": i + 1, "reward": whole(normalised(reward), 1000)}
+        for name, game in games.items()
+        for i, reward in enumerate(game.rewards)
+    ]
+    return {"true": true, "found": [row for part in parts for row in part]}
+
+
+def foretold_improvements(
+    games: Mapping[str, MarkovGame],
+    ways: Mapping[str, Mapping[str, Any]],
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Picture:
+    """Agent 1's improvements as they came, and as agent 2 foretold them one iteration before.
+
+    Parameters
+    ----------
+    ways
+        Options of `malfl.recovery.semi_online.foretell` under the names they are reported by.
+    settings
+        Of `malfl.learn`: ``alpha``, ``beta``, ``iterations`` (2 or more), ``episodes``, ``steps``.
+
+    Returns
+    -------
+    dict
+        ``"came"``: ``game``, ``iteration`` h from 1 and ``policy``, S * A_1 ten-thousandths of
+        pi_h, state by state. ``"foretold"``: for h from 2 also the ``way``, and ``error``, S
+        divergences in nats of what was foretold from what came. Who expects no change expects
+        pi_{h - 1}.
+    """
+    checks.count(settings["iterations"], "iterations", at_least=2)
+    came, foretold = [], []
+    for name, game in games.items():
+        log = learn(game, seed=seed, record=True, **settings)
+        history, seen = log.policies[0], log.observed_by(1)
+        works = [foretelling(seen, of=0, **options) for options in ways.values()]
+        told = run(works, int(log.counts.sum()))
+        policies = {NO_CHANGE: history[1:-1]}
+        policies |= {way: one.policies for way, one in zip(ways, told, strict=True)}
+        for h in range(1, log.iterations + 1):
+            came.append({"game": name, "iteration": h, "policy": whole(history[h], 10_000)})
+        for way, predicted in policies.items():
+            errors = prediction_error(history[2:], predicted)
+            for h, (policy, error) in enumerate(zip(predicted, errors, strict=True), start=2):
+                row = {"game": name, "iteration": h, "way": way, "policy": whole(policy, 10_000)}
+                foretold.append(row | {"error": [significant(one, 3) for one in error]})
+    return {"came": came, "foretold": foretold}
+
+
+def tightening(guesses: Mapping[str, Prediction], deltas: Sequence[float]) -> list[Picture]:
+    """Both sides of T1, Theorem 6.1, T2 and Theorem 6.5 as a guess gets better.
+
+    The error of each guess is shrunk, its pattern kept, until the guess predicts the improvement
+    up to delta = sup |ln pi-hat_new - ln pi_new|.
+
+    Parameters
+    ----------
+    guesses
+        Under the names they are reported by; none may predict all improvements correctly.
+    deltas
+        Each greater than 0.
+
+    Returns
+    -------
+    list of dict
+        For each guess its name under ``guess``, ``alpha``, ``gamma``, the number of ``actions``
+        A_i, the true ``reward`` in the agent's process, and ``pattern``, what the best shaping
+        leaves of the error, in [-1, 1], both S * A_i numbers, state by state; and ``rows`` with
+        ``delta`` and the sides named in `SIDES`.
+    """
+    pictures = []
+    for name, guess in guesses.items():
+        true = guess.game.rewards[guess.agent]
+        rows = []
+        for delta in deltas:
+            size = _size_of_error(guess, checks.positive(delta, "delta"))
+            shrunk = Prediction(
+                guess.game, guess.policies, guess.agent, guess.alpha,
+                true + size * (guess.guess - true),
+            )  # fmt: skip
+            sides = {side: getattr(check(shrunk), end) for side, (check, end) in SIDES.items()}
+            rows.append({side: significant(x) for side, x in {"delta": delta, **sides}.items()})
+        left = guess.shaped_error(guess.best) / guess.least_error
+        pictures.append(
+            {
+                "guess": name,
+                "alpha": guess.alpha,
+                "gamma": guess.game.gamma,
+                "actions": guess.policy.shape[1],
+                "reward": [significant(x) for x in np.ravel(guess.process.rewards[0])],
+                "pattern": [significant(x, 3) for x in left.ravel()],
+                "rows": rows,
+            }
+        )
+    return pictures
+
+
+def walks(
+    games: Mapping[str, MarkovGame],
+    *,
+    episodes_shown: int,
+    steps_shown: int,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Picture:
+    """Episodes that agents play under every policy of their way from pi_0 to pi_H.
+
+    Of pi_H, which is reached and not played, episodes are played after all is over.
+
+    Parameters
+    ----------
+    episodes_shown, steps_shown
+        How much of what was played is shown; no more than the ``episodes`` and ``steps`` of
+        ``settings``.
+    settings
+        Of `malfl.learn`: ``alpha``, ``beta``, ``iterations``, ``episodes``, ``steps``.
+
+    Returns
+    -------
+    dict
+        ``"rewards"``: by name of the game, one list of S rewards an agent. ``"policies"``:
+        ``game``, ``iteration`` h from 0, for each agent under ``policies`` the S * A_i thousandths
+        of pi_h, state by state, and under ``returns`` its soft objective (Eq. 1).
+        ``"episodes"``: ``game``, ``iteration``, ``episode`` from 1, the joint ``states`` s_0..s_T
+        and the joint ``actions`` taken in s_0..s_{T-1}.
+
+    Raises
+    ------
+    ValueError
+        If more is to be shown than is played.
+    """
+    for wanted, name in ((episodes_shown, "episodes"), (steps_shown, "steps")):
+        if checks.count(wanted, f"{name}_shown") > settings[name]:
+            raise ValueError(f"{name}_shown must be at most {settings[name]}, got {wanted}")
+    policies, episodes = [], []
+    for name, game in games.items():
+        log = learn(game, seed=seed, record=True, **settings)
+        last = sample_trajectories(
+            game, log.policies_at(log.iterations), episodes=episodes_shown, steps=steps_shown,
+            seed=seed,
+        )  # fmt: skip
+        for h, played in enumerate((*(log.trajectories or ()), last)):
+            now = log.policies_at(h)
+            worth = [soft_return(game, now, i, log.alpha) for i in range(game.n_agents)]
+            row = {"game": name, "iteration": h}
+            shown = {
+                "policies": [whole(policy, 1000) for policy in now],
+                "returns": [significant(one) for one in worth],
+            }
+            policies.append(row | shown)
+            for e in range(episodes_shown):
+                states = played.states[e, : steps_shown + 1].tolist()
+                actions = played.actions[e, :steps_shown].tolist()
+                episodes.append(row | {"episode": e + 1, "states": states, "actions": actions})
+    rewards = {name: [reward.tolist() for reward in game.rewards] for name, game in games.items()}
+    return {"rewards": rewards, "policies": policies, "episodes": episodes}
+
+
+def whole(values: npt.ArrayLike, parts: int) -> list[int | None]:
+    """Numbers in units of 1 / parts, flattened, rounded to whole ones; None for NaN."""
+    scaled = parts * np.ravel(np.asarray(values, dtype=np.float64))
+    return [None if np.isnan(x) else round(float(x)) for x in scaled]
+
+
+def significant(value: float, digits: int = 4) -> float | None:
+    """A number rounded to so many digits; None if it is infinite or NaN."""
+    return float(f"{value:.{digits}g}") if np.isfinite(value) else None
+
+
+def _correlation(found: FloatArray, true: FloatArray) -> float:
+    known = np.isfinite(found)
+    if any(len(set(reward[known])) < 2 for reward in (found, true)):
+        return 0.0
+    return pearson(found[known], true[known])
+
+
+def _size_of_error(guess: Prediction, delta: float) -> float:
+    """By what to multiply the guess's error so that it predicts up to delta.
+
+    As the error grows, the largest log ratio of a state rises and the least falls. Their spread
+    grows in proportion, and the larger in size of the two is at least half of it.
+    """
+    lift = guess.q_error / guess.alpha
+    spread = float(np.ptp(lift, axis=1).max())
+    if spread == 0:
+        raise ValueError("a guess predicts every improvement; there is no error to shrink")
+
+    def beyond(size: float) -> float:
+        change = log_softmax(guess.logs + size * lift, axis=1) - guess.logs
+        return float(np.abs(change).max()) - delta
+
+    return float(brentq(beyond, 0.0, 2 * delta / spread, xtol=1e-15, rtol=1e-12))

@@ -1,0 +1,8 @@
+"""Where the site is that the tests of this folder look at."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / os.environ.get("MALFL_SITE", "_build/quick")
+HTML = BUILD / "html"

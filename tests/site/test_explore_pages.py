@@ -1,0 +1,266 @@
+"""The pictures under Explore: every knob, by mouse and by keyboard, and what is left without."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from built import BUILD, HTML
+
+PAGES = {
+    "recovered": "book/17-recovered-and-true.html",
+    "foretold": "book/18-foretold-and-seen.html",
+    "bounds": "book/19-bounds-that-tighten.html",
+    "walks": "book/20-walking-the-grid.html",
+}
+KNOBS = {
+    "recovered": ["game", "agent", "estimator", "episodes", "improvements"],
+    "foretold": ["game", "way", "iteration", "first", "second"],
+    "bounds": ["guess", "delta"],
+    "walks": ["game", "iteration", "episode", "step"],
+}
+CONTROLS = ".explore select, .explore input, .explore button"
+FOCUSED = "document.activeElement.id || document.activeElement.textContent"
+INK = """[".explore-says", ".explore svg text", ".explore output"].map((at) => {
+    const found = document.querySelector(at);
+    return found && getComputedStyle(found).color;
+})"""
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a picture's page; in the end, nothing may have gone wrong or been asked for outside."""
+    contexts, wrong = [], []
+
+    def visit(name, base=None, **options):
+        base = base or HTML.as_uri() + "/"
+        context = browser.new_context(viewport=options.pop("viewport", None), **options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(60_000)
+
+        def note_request(request):
+            if not request.url.startswith((base, "data:", "blob:")):
+                wrong.append(f"outside: {request.url}")
+
+        def note_console(line):
+            if line.type in ("error", "warning"):
+                wrong.append(line.text)
+
+        tab.on("request", note_request)
+        tab.on("console", note_console)
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        scripts = options.get("java_script_enabled", True)
+        if scripts:  # without, all that is preloaded of them fails
+            tab.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+        tab.goto(base + PAGES[name], wait_until="load")
+        if scripts:
+            tab.wait_for_selector(".explore-panels svg")
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def shown(tab):
+    return tab.locator(".explore-panels").inner_html()
+
+
+def said(tab):
+    return tab.locator(".explore [role=status]").inner_text()
+
+
+def turn(tab, name, knob):
+    """Move a knob by one option, as a keyboard does."""
+    control = tab.locator(f"#explore-{name}-{knob}")
+    before = control.input_value()
+    if control.evaluate("c => c.tagName") == "SELECT":
+        last = control.locator("option").count() - 1
+        control.select_option(index=0 if int(before) == last else int(before) + 1)
+    else:
+        control.press("ArrowLeft" if before != "0" else "ArrowRight")
+    assert control.input_value() != before
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("way", ["http", "file"])
+def test_every_knob_changes_its_picture_and_what_is_said(visit, server, name, way):
+    tab = visit(name, server if way == "http" else None)
+    controls = tab.locator(".explore select, .explore input").evaluate_all("c => c.map(k => k.id)")
+    assert controls == [f"explore-{name}-{knob}" for knob in KNOBS[name]]
+    for knob in KNOBS[name]:
+        picture, sentence = shown(tab), said(tab)
+        turn(tab, name, knob)
+        assert shown(tab) != picture, knob
+        assert said(tab) != sentence, knob
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_control_has_a_label_and_is_reached_by_tab(visit, name):
+    tab = visit(name)
+    for knob in KNOBS[name]:
+        control = tab.locator(f"#explore-{name}-{knob}")
+        assert len(control.evaluate("c => c.labels[0].textContent")) > 3
+        if control.get_attribute("type") == "range":
+            output = tab.locator(f"output[for=explore-{name}-{knob}]").inner_text()
+            assert output
+            assert output == control.get_attribute("aria-valuetext")
+    controls = tab.locator(CONTROLS)
+    controls.first.focus()
+    tab.keyboard.press("Shift+Tab")
+    reached = []
+    for _ in range(controls.count()):
+        tab.keyboard.press("Tab")
+        reached.append(tab.evaluate(FOCUSED))
+    assert reached == controls.evaluate_all("c => c.map((k) => k.id || k.textContent)")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_scripts_there_is_a_still_picture(visit, name):
+    tab = visit(name, java_script_enabled=False)
+    assert "needs scripts" in tab.locator(".explore").inner_text()
+    still = tab.locator("article figure img")
+    assert still.count() > 0
+    for k in range(still.count()):
+        assert still.nth(k).is_visible()
+        assert len(still.nth(k).get_attribute("alt")) > 40
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_ink_follows_the_theme(visit, name):
+    light, dark = (visit(name, color_scheme=scheme) for scheme in ("light", "dark"))
+    inks = light.evaluate(INK), dark.evaluate(INK)
+    assert all(a != b for a, b in zip(*inks, strict=True) if a)
+    light.evaluate("document.documentElement.dataset.theme = 'dark'")  # as the theme's switch does
+    assert light.evaluate(INK) == inks[1]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_telephone_shows_all_of_it(visit, name):
+    tab = visit(name, viewport={"width": 400, "height": 800})
+    root = "document.documentElement"
+    assert tab.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
+    right = tab.locator(".explore").evaluate("e => e.getBoundingClientRect().right")
+    edges = tab.locator(".explore *").evaluate_all(
+        "parts => parts.map((part) => part.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= right
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_is_drawn_are_the_results(visit, name):
+    tab = visit(name)
+    results = json.loads((BUILD / "results" / f"explore_{name}.json").read_text())
+    assert tab.evaluate(f"explore.data.{name}") == results
+    size = (HTML / "_static" / "explore" / "data" / f"{name}.js").stat().st_size
+    assert size < 300_000
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pictures_have_a_name_and_nothing_in_them_has(visit, name):
+    tab = visit(name)
+    names = tab.locator(".explore svg[role=img]").evaluate_all("s => s.map(p => p.ariaLabel)")
+    assert len(names) >= 3
+    assert all(names)
+    assert tab.locator(".explore svg[role=img] [aria-label]").count() == 0
+
+
+def test_the_correlation_that_is_said_is_the_one_in_the_results(visit):
+    tab = visit("recovered")
+    found = json.loads((BUILD / "results" / "explore_recovered.json").read_text())["found"]
+    tab.locator("#explore-recovered-estimator").select_option(label="structural")
+    tab.locator("#explore-recovered-improvements").press("Home")
+    (row,) = [
+        one for one in found
+        if (one["game"], one["agent"], one["estimator"]) == ("hom", 1, "structural")
+        and one["episodes"] == max(one["episodes"] for one in found) and one["improvements"] == 1
+    ]  # fmt: skip
+    assert f"correlation of {row['PCC']:.3f} with the true one" in said(tab)
+
+
+def test_a_click_on_the_map_chooses_the_joint_state(visit):
+    tab = visit("foretold")
+    map_ = tab.locator("svg.pickable")
+    box = map_.bounding_box()
+    cell = (box["width"] - 38) / 9  # margins of 34 and 4
+    map_.click(position={"x": 34 + 6.5 * cell, "y": 4 + 2.5 * cell})
+    assert "agent 1 in cell 2 and agent 2 in cell 6" in said(tab)
+    assert tab.locator("#explore-foretold-second").input_value() == "6"
+
+
+def test_delta_shrinks_what_the_bounds_allow(visit):
+    tab = visit("bounds")
+    slider = tab.locator("#explore-bounds-delta")
+    rows = tab.evaluate("explore.data.bounds[0].rows")
+    for row, key in ((rows[-1], "End"), (rows[0], "Home")):
+        slider.press(key)
+        allowed = tab.evaluate("x => explore.number(x, 2)", row["Theorem 6.1"])
+        assert f"Theorem 6.1 at most {allowed}" in said(tab)
+    for before, after in pairwise(rows):
+        assert before["Theorem 6.1"] < after["Theorem 6.1"]
+
+
+def step(tab):
+    return int(tab.locator("#explore-walks-step").input_value())
+
+
+def test_nothing_moves_before_it_is_asked_to(visit):
+    tab = visit("walks")
+    before = shown(tab)
+    tab.wait_for_timeout(1500)
+    assert shown(tab) == before
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_the_agents_walk_and_stop_by_keyboard(visit, motion):
+    tab = visit("walks", reduced_motion=motion)
+    play = tab.get_by_role("button", name="Play")
+    play.focus()
+    tab.evaluate(
+        """() => {
+        window.pictures = new Set();
+        new MutationObserver(() => window.pictures.add(
+            document.querySelector(".explore-panels svg[role=img]").innerHTML
+        )).observe(document.querySelector(".explore-panels"), {childList: true});
+    }"""
+    )
+    tab.keyboard.press("Space")
+    tab.wait_for_function("document.querySelector('#explore-walks-step').value >= 3")
+    assert tab.locator("[role=status]").get_attribute("aria-live") == "off"
+    tab.get_by_role("button", name="Pause").press("Enter")
+    stopped, pictures = step(tab), tab.evaluate("window.pictures.size")
+    assert tab.locator("[role=status]").get_attribute("aria-live") == "polite"
+    tab.wait_for_timeout(1500)
+    assert step(tab) == stopped
+    assert tab.get_by_role("button", name="Play").is_visible()
+    if motion == "reduce":
+        assert pictures <= stopped + 1
+    else:
+        assert pictures > stopped + 1
+
+
+def test_single_steps_on_and_back(visit):
+    tab = visit("walks")
+    tab.get_by_role("button", name="Step on").press("Enter")
+    tab.get_by_role("button", name="Step on").press("Space")
+    assert step(tab) == 2
+    assert "step 2:" in said(tab)
+    tab.get_by_role("button", name="Step back").press("Enter")
+    assert step(tab) == 1
+    for _ in range(3):
+        tab.get_by_role("button", name="Step back").click()
+    assert step(tab) == 0
+
+
+def test_playing_ends_with_the_episode_and_starts_it_again(visit):
+    tab = visit("walks", reduced_motion="reduce")
+    slider = tab.locator("#explore-walks-step")
+    slider.press("End")
+    last = step(tab)
+    slider.press("ArrowLeft")
+    tab.get_by_role("button", name="Play").click()
+    tab.wait_for_selector("button:text('Play')")
+    assert step(tab) == last
+    tab.get_by_role("button", name="Play").click()
+    tab.wait_for_function("document.querySelector('#explore-walks-step').value == 1")
