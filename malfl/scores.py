@@ -12,14 +12,17 @@ from malfl.metrics import correlation, interval, pearson, prediction_half_width
 from malfl.published import TABLE_1, TABLE_2
 from malfl.recovery import RecoveredReward
 
+#: Columns of `table_1`.
 COLUMNS = (
     "game", "agent", "metric", "estimator", "mean", "sd", "low", "high", "seeds",
     "paper_mean", "paper_sd",
 )  # fmt: skip
+#: Pearson, Spearman, and two distances that shapings do not change.
 METRICS = ("PCC", "SCC", "EPIC", "STARC")
 
 ROUNDED = 0.005  # how far a number printed with two digits may be off
 
+#: Columns of a scorecard.
 SCORECARD = ("item", "paper", "ours", "low", "high", "seeds", "verdict", "chapter")
 
 

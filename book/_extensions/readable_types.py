@@ -9,7 +9,10 @@ from typing import Any
 import numpy.typing as npt
 import sphinx.ext.autodoc
 import sphinx.util.inspect
+from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.typing import stringify_annotation
 
 from malfl.checks import FloatArray, IntArray, WordArray
@@ -34,8 +37,20 @@ def readable(annotation: Any, *args: Any, **kwargs: Any) -> str:
     return text
 
 
+def as_data(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Element
+) -> nodes.Element | None:
+    """An alias is no class, which is all that Sphinx looks for in a signature."""
+    if node["refdomain"] != "py" or node["reftype"] != "class":
+        return None
+    return env.get_domain("py").resolve_xref(
+        env, node["refdoc"], app.builder, "data", node["reftarget"], node, text
+    )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
+    app.connect("missing-reference", as_data)
     # autodoc has no setting for this: its type aliases are those of string annotations.
     for module in (sphinx.ext.autodoc, sphinx.util.inspect):
         module.stringify_annotation = readable  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from malfl.prediction import Prediction
 
 Check = Callable[[Prediction], Bound | None]
 
+#: Columns of `summary`.
 SUMMARY = ("statement", "instances", "violations", "min_ratio", "median_ratio", "max_ratio")
 
 
