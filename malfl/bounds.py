@@ -50,11 +50,11 @@ def certified_reward_error(
 ) -> RewardError:
     """How wrong a reward is, from the improvement it predicted and the one that happened.
 
-    The error is ``E* = min over shapings of sup |E[R-hat - R] - sh|``, averaged over what the others
-    did at that improvement: it is about the process that the agent faced there. With omega the
-    largest spread max - min over actions of ln predicted - ln observed in a state, it lies between
-    alpha (1 - gamma) omega / 2 and alpha (1 + gamma) omega / 2, and can be either (corrected
-    statement T1, which contains MA-LfL's Theorem 6.1).
+    The error is ``E* = min over shapings of sup |E[R-hat - R] - sh|``, averaged over what the
+    others did at that improvement: it is about the process that the agent faced there. With omega
+    the largest spread max - min over actions of ln predicted - ln observed in a state, it lies
+    between alpha (1 - gamma) omega / 2 and alpha (1 + gamma) omega / 2, and can be either
+    (corrected statement T1, which contains MA-LfL's Theorem 6.1).
 
     Parameters
     ----------

@@ -1,10 +1,11 @@
-"""Signatures in the API reference name the aliases that the code is written with.
+"""The API reference names aliases of types as the code does.
 
-Python knows an alias only by what it stands for, which for an array is a line of brackets. Sphinx
-resolves aliases by name where annotations are strings; those of malfl are not.
+Python knows an alias only by what it stands for, which for an array is a line of
+brackets, and Sphinx resolves aliases of annotations that are strings; ours are not.
 """
 
-from typing import Any
+from functools import cache
+from typing import Literal
 
 import numpy.typing as npt
 import sphinx.ext.autodoc
@@ -15,24 +16,30 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.typing import stringify_annotation
 
-from malfl.checks import FloatArray, IntArray, WordArray
-
-ALIASES = {
-    stringify_annotation(alias, mode): name
-    for mode in ("smart", "fully-qualified-except-typing")
-    for alias, name in (
-        (FloatArray, "~malfl.checks.FloatArray"),
-        (IntArray, "~malfl.checks.IntArray"),
-        (WordArray, "~malfl.checks.WordArray"),
-        (npt.ArrayLike, "~numpy.typing.ArrayLike"),
-    )
-}
+Mode = Literal["fully-qualified-except-typing", "fully-qualified", "smart"]
 
 
-def readable(annotation: Any, *args: Any, **kwargs: Any) -> str:
+@cache
+def aliases() -> dict[str, str]:
+    """What Sphinx writes for an alias, and the alias."""
+    # Here, so that a build that reads no page of the reference does without malfl.
+    from malfl.checks import FloatArray, IntArray, WordArray
+
+    names = {
+        "~malfl.checks.FloatArray": FloatArray,
+        "~malfl.checks.IntArray": IntArray,
+        "~malfl.checks.WordArray": WordArray,
+        "~numpy.typing.ArrayLike": npt.ArrayLike,
+    }
+    return {stringify_annotation(one, "smart"): name for name, one in names.items()}
+
+
+def readable(
+    annotation: object, mode: Mode = "fully-qualified-except-typing"
+) -> str:
     """What Sphinx writes for an annotation, aliases put back."""
-    text = stringify_annotation(annotation, *args, **kwargs)
-    for written, name in ALIASES.items():
+    text = stringify_annotation(annotation, mode)
+    for written, name in aliases().items():
         text = text.replace(written, name)
     return text
 
@@ -40,7 +47,7 @@ def readable(annotation: Any, *args: Any, **kwargs: Any) -> str:
 def as_data(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Element
 ) -> nodes.Element | None:
-    """An alias is no class, which is all that Sphinx looks for in a signature."""
+    """Find an alias, where Sphinx looks for classes only."""
     if node["refdomain"] != "py" or node["reftype"] != "class":
         return None
     return env.get_domain("py").resolve_xref(
@@ -51,7 +58,6 @@ def as_data(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("missing-reference", as_data)
-    # autodoc has no setting for this: its type aliases are those of string annotations.
     for module in (sphinx.ext.autodoc, sphinx.util.inspect):
         module.stringify_annotation = readable  # type: ignore[attr-defined]
     return {"parallel_read_safe": True}

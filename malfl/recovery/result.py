@@ -24,8 +24,8 @@ class RecoveredReward:
     #: Like values, posterior standard deviations; the mean put aside.
     deviation: FloatArray | None = None
     evidence: Evidence | None = None  #: where variances were chosen by it
-    #: The deviance for each degree of freedom, where a whole course of learning was fitted. It is
-    #: 1 or less if the agent learns that way. Far above, the reward explains little of what was seen.
+    #: The deviance for each degree of freedom, where a whole course of learning was fitted. It is 1
+    #: or less if the agent learns that way. Far above, the reward explains little of what was seen.
     misfit: float | None = None
     learner: str | None = None  #: how the agent was taken to learn
     beta: float | None = None  #: step size of the learner that was replayed
