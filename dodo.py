@@ -23,6 +23,7 @@ from typing import Any
 import nbformat
 import papermill
 import yaml
+from doit.tools import config_changed
 from papermill.exceptions import PapermillExecutionError
 
 from malfl import pages, scorecard
@@ -123,7 +124,9 @@ def task_site() -> dict[str, Any]:
             *(str(path) for path in pages if path.suffix != ".ipynb"),
             *(str(NOTEBOOKS / chapter.name) for chapter in CHAPTERS),
             *(str(RESULTS / name) for name in GATHERED),
+            *(str(path) for path in (ROOT / "malfl").rglob("*.py")),  # the API reference
         ],
+        "uptodate": [config_changed(known_repository())],
         "targets": [str(BUILD / "html" / "index.html")],
         "actions": [make_site],
     }
@@ -170,12 +173,17 @@ def parameters_cell(chapter: Path) -> str:
 
 def fingerprint(chapter: Path, parameters: dict[str, Any]) -> str:
     """One number for all that an executed chapter depends on."""
-    versions = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
-    inputs = [parameters, versions, platform.python_version()]
+    inputs = [parameters, *versions()]
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
     for path in [chapter, ROOT / "dodo.py", *sorted((ROOT / "malfl").rglob("*.py"))]:
         digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def versions() -> list[Any]:
+    """Of all that is installed, and of Python."""
+    installed = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
+    return [installed, platform.python_version()]
 
 
 def is_current(executed: Path, inputs: str) -> bool:
@@ -335,42 +343,93 @@ def gather() -> bool:
     return True
 
 
-def ship_pictures(folder: Path) -> None:
-    """Write the data of Explore's pictures as scripts, since pages on disk may not fetch JSON."""
-    folder.mkdir(parents=True)
-    for file in sorted(RESULTS.glob("explore_*.json")):
-        name = file.stem.removeprefix("explore_")
-        values = json.dumps(json.loads(file.read_text()), separators=(",", ":"))
-        (folder / f"{name}.js").write_text(f'explore.data["{name}"] = {values};\n')
+def as_script(name: str, file: Path) -> bytes:
+    """Data of one of Explore's pictures as a script, since pages on disk may not fetch JSON."""
+    values = json.dumps(json.loads(file.read_text()), separators=(",", ":"))
+    return f'explore.data["{name}"] = {values};\n'.encode()
+
+
+def known_repository() -> dict[str, Any]:
+    """Settings by which chapters link to Binder and Colab, where the build knows an address.
+
+    GitHub's runners tell it. The links are to the very commit that the pages were made from.
+    """
+    name = os.environ.get("GITHUB_REPOSITORY")
+    if not name:
+        return {}
+    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    return {
+        "repository": {
+            "url": f"{server}/{name}",
+            "path_to_book": "",
+            "branch": os.environ.get("GITHUB_SHA", "main"),
+        },
+        "launch_buttons": {
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+            "notebook_interface": "jupyterlab",
+        },
+    }
+
+
+def lay_out(source: Path) -> None:
+    """Put all that the site is made of into a folder.
+
+    Files that did not change stay as they are: Sphinx knows pages that it has read by their time.
+    """
+    config = yaml.safe_load((ROOT / "_config.yml").read_text()) | known_repository()
+    config["sphinx"]["config"]["myst_substitutions"] = json.loads(HEADLINES.read_text())
+    wanted = {
+        source / "_config.yml": yaml.safe_dump(config).encode(),
+        source / "_toc.yml": (ROOT / "_toc.yml").read_bytes(),
+    }
+    for path in (ROOT / "book").rglob("*"):
+        inside = path.relative_to(ROOT)
+        leave = inside.parts[1] == "profiles" or path.suffix in (".ipynb", ".pyc")
+        if path.is_file() and not leave and not path.name.startswith("."):
+            wanted[source / inside] = path.read_bytes()
+    for chapter in CHAPTERS:
+        executed = (NOTEBOOKS / chapter.name).read_bytes()
+        wanted[source / "book" / chapter.name] = executed
+        wanted[source / "notebooks" / f"{chapter.stem}-executed.ipynb"] = executed
+        wanted[source / "notebooks" / chapter.name] = chapter.read_bytes()
+    for made in (*RESULTS.glob("*.csv"), *RESULTS.glob("*.svg")):
+        wanted[source / "results" / made.name] = made.read_bytes()
+    for made in RESULTS.glob("explore_*.json"):
+        name = made.stem.removeprefix("explore_")
+        wanted[source / "book/_static/explore/data" / f"{name}.js"] = as_script(name, made)
+    for path in source.rglob("*"):
+        if path.is_file() and path not in wanted:
+            path.unlink()
+    for path, content in wanted.items():
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def make_site() -> bool:
-    """Build from scratch beside the old site and swap, so that no page of an old build stays."""
+    """Build beside the old site and swap, so that no page of an old build stays.
+
+    What Sphinx has read is kept, for the next build to read only pages that changed, as long as
+    nothing else did. A failed build keeps nothing: its warnings are to come again.
+    """
     print("site: builds", flush=True)
-    source, output = BUILD / "site-source", BUILD / "site-output"
-    for folder in (source, output):
-        shutil.rmtree(folder, ignore_errors=True)
-    source.mkdir()
-    shutil.copy(ROOT / "_toc.yml", source)
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    config["sphinx"]["config"]["myst_substitutions"] = json.loads(HEADLINES.read_text())
-    (source / "_config.yml").write_text(yaml.safe_dump(config))
-    shutil.copytree(
-        ROOT / "book", source / "book", ignore=shutil.ignore_patterns("profiles", ".*", "*.ipynb")
-    )
-    shutil.copytree(RESULTS, source / "results", ignore=shutil.ignore_patterns("*.png"))
-    (source / "notebooks").mkdir()
-    for chapter in CHAPTERS:
-        executed = NOTEBOOKS / chapter.name
-        shutil.copy(executed, source / "book")
-        shutil.copy(executed, source / "notebooks" / f"{chapter.stem}-executed.ipynb")
-        shutil.copy(chapter, source / "notebooks")
-    ship_pictures(source / "book" / "_static" / "explore" / "data")
+    source, output, kept = BUILD / "site-source", BUILD / "site-output", BUILD / "site-read"
+    extensions = [path.read_text() for path in sorted((ROOT / "book/_extensions").glob("*.py"))]
+    tools = hashlib.sha256(json.dumps([*versions(), extensions]).encode()).hexdigest()
+    shutil.rmtree(output, ignore_errors=True)
+    lay_out(source)
+    if (kept / tools).exists():
+        (output / "_build").mkdir(parents=True)
+        (kept / tools).replace(output / "_build" / ".doctrees")
+    shutil.rmtree(kept, ignore_errors=True)
     command = [
         str(Path(sys.executable).with_name("jupyter-book")), "build", str(source),
         "--path-output", str(output), "--quiet", "--warningiserror", "--nitpick", "--keep-going",
     ]  # fmt: skip
-    run = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    run = subprocess.run(
+        command, cwd=source, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     if run.returncode:
         print(run.stdout, "site: FAILED", flush=True)
         return False
@@ -379,7 +438,8 @@ def make_site() -> bool:
     html = BUILD / "html"
     shutil.rmtree(html, ignore_errors=True)
     (output / "_build" / "html").replace(html)
-    for folder in (source, output):
-        shutil.rmtree(folder)
+    kept.mkdir()
+    (output / "_build" / ".doctrees").replace(kept / tools)
+    shutil.rmtree(output)
     print(f"site: done, open {(html / 'index.html').relative_to(ROOT)}", flush=True)
     return True

@@ -25,8 +25,8 @@ from malfl import checks
 from malfl.checks import FloatArray
 from malfl.prediction import Prediction
 
-RELATIVE = 1e-8  # by how much of it a right-hand side may be passed, for rounding
-ABSOLUTE = 1e-12  # and by how much of the size of what is compared
+RELATIVE = 1e-8  #: by how much of it a right-hand side may be passed, for rounding
+ABSOLUTE = 1e-12  #: and by how much of the size of what is compared
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class RewardError:
 class PredictionError:
     """What a prediction cannot be worse than, in nats."""
 
-    log_ratio: float  # |ln pi-hat_new - ln pi_new|, any state and action
-    divergence: float  # KL(pi_new || pi-hat_new), any state
+    log_ratio: float  #: ``|ln pi-hat_new - ln pi_new|``, any state and action
+    divergence: float  #: ``KL(pi_new || pi-hat_new)``, any state
 
 
 def certified_reward_error(
@@ -50,11 +50,11 @@ def certified_reward_error(
 ) -> RewardError:
     """How wrong a reward is, from the improvement it predicted and the one that happened.
 
-    The error is E* = min over shapings of sup |E[R-hat - R] - sh|, averaged over what the others
-    did at that improvement: it is about the process that the agent faced there. With omega the
-    largest spread max - min over actions of ln predicted - ln observed in a state, it lies between
-    alpha (1 - gamma) omega / 2 and alpha (1 + gamma) omega / 2, and can be either (corrected
-    statement T1, which contains MA-LfL's Theorem 6.1).
+    The error is ``E* = min over shapings of sup |E[R-hat - R] - sh|``, averaged over what the
+    others did at that improvement: it is about the process that the agent faced there. With omega
+    the largest spread max - min over actions of ln predicted - ln observed in a state, it lies
+    between alpha (1 - gamma) omega / 2 and alpha (1 + gamma) omega / 2, and can be either
+    (corrected statement T1, which contains MA-LfL's Theorem 6.1).
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def certified_prediction_error(error: float, *, alpha: float, gamma: float) -> P
     Parameters
     ----------
     error
-        sup |E[R-hat - R] - sh| for any shaping sh, 0 or more.
+        ``sup |E[R-hat - R] - sh|`` for any shaping sh, 0 or more.
     alpha, gamma
         As for `certified_reward_error`.
 
@@ -120,7 +120,7 @@ def log_changes(probability: float, divergence: float) -> tuple[float, float]:
     probability
         p in [0, 1]. With p below 1e-300 the first answer is infinite.
     divergence
-        KL(before || after) in nats, 0 or more, infinity included.
+        ``KL(before || after)`` in nats, 0 or more, infinity included.
 
     Returns
     -------
@@ -156,7 +156,7 @@ class Bound:
 
     left: float
     right: float
-    size: float = 1.0  # of what is compared; rounding errors are a tiny part of it
+    size: float = 1.0  #: of what is compared; rounding errors are a tiny part of it
 
     @property
     def ratio(self) -> float:
@@ -190,7 +190,7 @@ def report(prediction: Prediction) -> pd.DataFrame:
 
 
 def identity(prediction: Prediction) -> Bound:
-    """How far the identity is off: sup |canonical error - alpha (d - gamma E[d(s', a')])|."""
+    """How far the identity is off: ``sup |canonical error - alpha (d - gamma E[d(s', a')])|``."""
     found = prediction.shaped_error(prediction.canonical)
     expected = prediction.change - prediction.game.gamma * _change_ahead(prediction)
     off = np.abs(found - prediction.alpha * expected).max()
@@ -210,7 +210,7 @@ def equation_15(prediction: Prediction) -> Bound:
 
 
 def equation_17(prediction: Prediction) -> Bound:
-    """|E_pi_new[canonical error]| <= KL + gamma |E[d(s', a')]|, without alpha, as printed.
+    """``|E_pi_new[canonical error]| <= KL + gamma |E[d(s', a')]|``, without alpha, as printed.
 
     The others play their policies from before, where Eq. 17 has those from after. In the state
     where it holds least.
@@ -224,7 +224,7 @@ def equation_17(prediction: Prediction) -> Bound:
 
 
 def theorem_6_1(prediction: Prediction) -> Bound:
-    """Canonical error <= delta alpha (1 + gamma), delta = sup |d| (also Theorem A.1)."""
+    """Canonical error <= delta alpha (1 + gamma), ``delta = sup |d|`` (also Theorem A.1)."""
     delta = float(np.abs(prediction.change).max())
     right = delta * prediction.alpha * (1 + prediction.game.gamma)
     return Bound(_canonical_error(prediction), right, _reward_size(prediction))
@@ -243,7 +243,7 @@ def corollary_6_2(prediction: Prediction) -> Bound:
 
 
 def theorem_6_3_as_written(prediction: Prediction) -> Bound:
-    """|R-hat - E_pi[R + sh]| <= epsilon for *some* shaping: here the one that makes it 0.
+    """``|R-hat - E_pi[R + sh]| <= epsilon`` for *some* shaping: here the one that makes it 0.
 
     That shaping is by g = (I - gamma P_pi)^-1 E_pi[R-hat - R], and there is no need for a premise.
     The right-hand side is what rounding leaves, for any delta however small.
@@ -252,7 +252,7 @@ def theorem_6_3_as_written(prediction: Prediction) -> Bound:
 
 
 def theorem_6_3(prediction: Prediction) -> Bound:
-    """With the canonical shaping and under pi: <= delta (1 + gamma |A| e^(Delta/alpha(1-gamma))).
+    """Canonical shaping, under pi: ``<= delta (1 + gamma |A| e^(Delta / alpha (1 - gamma)))``.
 
     The reading of the statement that its proof suggests.
 
@@ -278,12 +278,12 @@ def theorem_a_2_as_written(prediction: Prediction) -> Bound:
 
 
 def theorem_a_2(prediction: Prediction) -> Bound:
-    """With the canonical shaping, under pi_new: <= delta (1 + |A| e^(Delta / alpha(1-gamma)))."""
+    """Canonical shaping, under pi_new: ``<= delta (1 + |A| e^(Delta / alpha (1 - gamma)))``."""
     return _mean_error(prediction, np.exp(prediction.logs), 1.0)
 
 
 def theorem_6_5(prediction: Prediction) -> Bound:
-    """KL <= delta (1 / (alpha (1 - gamma)) + |A| e^(-inf R / alpha)), delta the least error."""
+    """``KL <= delta (1 / (alpha (1 - gamma)) + |A| e^(-inf R / alpha))``, delta the least error."""
     return _papers_divergence(prediction, prediction.alpha)
 
 
@@ -316,7 +316,7 @@ def t2(prediction: Prediction) -> Bound:
 
 
 def t2_ratios(prediction: Prediction) -> Bound:
-    """T2: sup |d| <= 2 x."""
+    """T2: ``sup |d| <= 2 x``."""
     x = prediction.least_error / (prediction.alpha * (1 - prediction.game.gamma))
     size = _reward_size(prediction) / prediction.alpha
     return Bound(float(np.abs(prediction.change).max()), 2 * x, size)
@@ -353,7 +353,7 @@ def t3_closed(prediction: Prediction) -> Bound:
 
 
 def rho_bound(prediction: Prediction) -> Bound:
-    """Ln rho <= ln |A| + (Delta + gamma alpha ln |A|) / (alpha (1 - gamma)).
+    """``ln rho <= ln |A| + (Delta + gamma alpha ln |A|) / (alpha (1 - gamma))``.
 
     For rewards of the state, gamma Delta takes the place of Delta.
     """

@@ -25,8 +25,8 @@ METHODS: tuple[Method, ...] = ("smoothing", "maximum_likelihood", "entropy", "de
 class PolicyEstimates:
     """What an observer takes the policies pi_0..pi_{n-1} of all agents to be."""
 
-    policies: Policies  # one (n, S, A_i) array an agent; NaN in states never visited
-    visits: FloatArray  # (n, S)
+    policies: Policies  #: one (n, S, A_i) array an agent; NaN in states never visited
+    visits: FloatArray  #: (n, S)
 
     def first(self, iterations: int) -> "PolicyEstimates":
         """Those of the first so many iterations."""

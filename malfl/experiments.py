@@ -27,9 +27,9 @@ class Estimator(NamedTuple):
     """How an observer goes about it: options of `malfl.recover`, and its fit of policies."""
 
     options: Mapping[str, Any]
-    descent: bool = False  # whether policies are fitted by few steps of Adam, as the paper does
-    rules: bool = False  # whether the rules of the game are taken from the moves seen
-    alone: bool = False  # whether the agent is taken for the only one
+    descent: bool = False  #: whether policies are fitted by few steps of Adam, as the paper does
+    rules: bool = False  #: whether the rules of the game are taken from the moves seen
+    alone: bool = False  #: whether the agent is taken for the only one
 
     @property
     def needs_steps(self) -> bool:

@@ -43,7 +43,7 @@ class Dynamics:
     """
 
     actions: tuple[int, ...]
-    transitions: csr_array  # (S * A, S), canonical
+    transitions: csr_array  #: (S * A, S), canonical
     start: FloatArray
     gamma: float
 
@@ -127,7 +127,7 @@ class MarkovGame(Dynamics):
         As `Dynamics` does, and if a reward has another shape, or is NaN or infinite.
     """
 
-    rewards: tuple[FloatArray, ...]  # each (S,) or (S, A)
+    rewards: tuple[FloatArray, ...]  #: each (S,) or (S, A)
 
     def __init__(
         self,

@@ -29,8 +29,8 @@ IMPROVEMENTS = {
 }
 """How many of each learner LfL's observer sees (Table 2)."""
 
-LAMBDA = 0.01  # of the released program's entropy regulariser; the paper has no number
-EXPLAINED = 1.2  # misfit up to which a course explains what was seen
+LAMBDA = 0.01  #: of the released program's entropy regulariser; the paper has no number
+EXPLAINED = 1.2  #: misfit up to which a course explains what was seen
 
 Observer = Callable[[Observation, int], RecoveredReward]
 """From what was seen, and a seed for what is random, to a reward."""

@@ -18,16 +18,17 @@ from malfl.soft import improve_all, soft_optimum, soft_return
 
 NO_REGRET = 1e-9  # below, a regret is a rounding error
 PAPERS_WAY = "the learner's"
+#: By which alpha an observer acts, and the column of its score.
 WAYS = {PAPERS_WAY: "score", "the model's": "own scale"}
-TRUSTED = "as trusted"  # the model's where a kind of learner explains what was seen
+TRUSTED = "as trusted"  #: the model's where a kind of learner explains what was seen
 
 
 class OneImprovement(NamedTuple):
     """The exact improvement of a uniform policy, and what it tells (LfL, Section 6.1)."""
 
-    policies: FloatArray  # (2, S, A)
-    state_action: FloatArray  # (S, A), the reward of Theorem 2
-    state_only: RecoveredReward  # by the regression of Section 4.3
+    policies: FloatArray  #: (2, S, A)
+    state_action: FloatArray  #: (S, A), the reward of Theorem 2
+    state_only: RecoveredReward  #: by the regression of Section 4.3
 
 
 def one_improvement(game: MarkovGame, alpha: float) -> OneImprovement:

@@ -21,9 +21,9 @@ class Observation:
 
     observer: int | None
     dynamics: Dynamics
-    alpha: float  # entropy coefficient that the observer takes the others to have
-    counts: FloatArray  # (n, S, A), whole numbers
-    own_policies: FloatArray | None  # (n, S, A_observer)
+    alpha: float  #: entropy coefficient that the observer takes the others to have
+    counts: FloatArray  #: (n, S, A), whole numbers
+    own_policies: FloatArray | None  #: (n, S, A_observer)
     trajectories: tuple[Trajectories, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -97,10 +97,10 @@ class LearningLog:
 
     game: MarkovGame
     alpha: float
-    policies: Policies  # one (H + 1, S, A_i) array an agent: pi_0..pi_H
-    q: Policies  # one (H, S, A_i) array an agent: the values whose softmax is pi_{h+1}
-    counts: IntArray  # (H, S, A), steps of pi_h that took joint action a in state s
-    trajectories: tuple[Trajectories, ...] | None = None  # of pi_0..pi_{H-1}, if recorded
+    policies: Policies  #: pi_0..pi_H, one (H + 1, S, A_i) array an agent
+    q: Policies  #: values whose softmax is pi_{h+1}, one (H, S, A_i) array an agent
+    counts: IntArray  #: (H, S, A), steps of pi_h that took joint action a in state s
+    trajectories: tuple[Trajectories, ...] | None = None  #: of pi_0..pi_{H-1}, if recorded
 
     def __post_init__(self) -> None:
         game = self.game

@@ -18,14 +18,14 @@ class Correlation(NamedTuple):
 
     pearson: float
     spearman: float
-    states: int  # how many states were compared
+    states: int  #: how many states were compared
 
 
 class Interval(NamedTuple):
     """Mean of independent runs with its 95 % confidence interval (Student's t)."""
 
     mean: float
-    sd: float  # sample standard deviation, n - 1 in the denominator
+    sd: float  #: sample standard deviation, n - 1 in the denominator
     low: float
     high: float
     n: int

@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFo
 from malfl.checks import FloatArray
 
 AGENT_COLOURS = sns.color_palette("colorblind")
-MAP = "cividis"  # reads the same with and without colour vision
+MAP = "cividis"  #: reads the same with and without colour vision
 
 
 def set_style() -> None:

@@ -60,7 +60,7 @@ class Prediction:
     policies: Policies
     agent: int
     alpha: float
-    guess: FloatArray  # (S,) or (S, A)
+    guess: FloatArray  #: (S,) or (S, A)
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Prediction:
 
     @cached_property
     def process(self) -> MarkovGame:
-        """What the agent faces: a game of one agent with the expected reward."""
+        """The game of one agent, with the expected reward, that the agent faces."""
         return induced_mdp(self.game, self.policies, self.agent)
 
     @cached_property
@@ -162,7 +162,7 @@ class Prediction:
 
     @cached_property
     def divergence(self) -> FloatArray:
-        """KL(pi_new || pi-hat_new) in each state, shape (S,)."""
+        """``KL(pi_new || pi-hat_new)`` in each state, shape (S,)."""
         # The mean of e^d is 1, so this is E[e^d - 1 - d], of which no term is negative: by its
         # series where differences would cancel, with e^d pi_new where e^d alone would overflow.
         d, new = self.change, np.exp(self.logs)
@@ -189,7 +189,7 @@ class Prediction:
 
     @cached_property
     def least_error(self) -> float:
-        """E*, the least sup |E[R-hat - R] - sh_g| over all shapings."""
+        """E*, the least ``sup |E[R-hat - R] - sh_g|`` over all shapings."""
         return float(np.abs(self.shaped_error(self.best)).max())
 
     @cached_property
@@ -223,7 +223,7 @@ class Prediction:
 
 
 def best_shaping(error: FloatArray, shaping: csr_array) -> FloatArray:
-    """The g that makes sup |error - shaping g| least, by a linear program.
+    """The g that makes ``sup |error - shaping g|`` least, by a linear program.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ TABLE_1: dict[tuple[str, str, str], Published] = {
     for (metric, agent), cells in _ROWS.items()
     for game, cell in zip(("hom", "het"), cells, strict=True)
 }
-"""By (game, metric, agent): game "hom" or "het", metric "PCC" or "SCC", agent "1", "2" or "mean".
+"""Keys are game "hom" or "het", metric "PCC" or "SCC", and agent "1", "2" or "mean".
 
 The caption calls the spreads variances over random seeds.
 """
@@ -51,7 +51,7 @@ TABLE_2: dict[tuple[str, str, str], Published] = {
         ("joint", "joint", "SCC"): 0.51,
     }.items()
 }
-"""By (estimated reward, true reward, metric): Manhattan "disjoint" or "joint", "PCC" or "SCC"."""
+"""Keys are the estimated and the true reward, "disjoint" or "joint", and "PCC" or "SCC"."""
 
 TABLE_3: dict[str, Published] = {
     name: Published(f"MA-LfL, Table 3, {name}", value)
@@ -82,7 +82,7 @@ LFL_TABLE_1: dict[tuple[str, str], Published] = {
     }.items()
     for column, value in zip(("score", "regret"), values, strict=True)
 }
-"""By (row, "score" or "regret"). Of the observers' regrets only the size is printed."""
+"""Keys are the row and "score" or "regret". Of the observers' regrets only the size is printed."""
 
 LFL_TABLE_2: dict[tuple[str, str], Published] = {
     (learner, who): Published(f"LfL, Table 2, {learner}, {who}", *cell)
@@ -94,7 +94,7 @@ LFL_TABLE_2: dict[tuple[str, str], Published] = {
     }.items()
     for who, cell in zip(("learner", "observer"), cells, strict=True)
 }
-"""By (learner, "learner" or "observer"), means and spreads over ten runs.
+"""Keys are the learner and "learner" or "observer"; means and spreads over ten runs.
 
 The sign of the random improvements' score is lost in the text we have; it is the one that fits.
 """

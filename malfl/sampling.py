@@ -27,9 +27,9 @@ Method = Literal["auto", "walk", "occupancy"]
 class Trajectories:
     """Episodes of E times T steps, a step packed in one integer ``state * A + joint action``."""
 
-    steps: WordArray  # (E, T)
-    last: WordArray  # (E,), the states reached but not acted in
-    n_joint_actions: int  # A
+    steps: WordArray  #: (E, T)
+    last: WordArray  #: (E,), the states reached but not acted in
+    n_joint_actions: int  #: A
 
     @property
     def states(self) -> IntArray:

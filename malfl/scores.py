@@ -12,10 +12,12 @@ from malfl.metrics import correlation, interval, pearson, prediction_half_width
 from malfl.published import TABLE_1, TABLE_2, TABLE_3
 from malfl.recovery import RecoveredReward
 
+#: Columns of `table_1`.
 COLUMNS = (
     "game", "agent", "metric", "estimator", "mean", "sd", "low", "high", "seeds",
     "paper_mean", "paper_sd",
 )  # fmt: skip
+#: Pearson, Spearman, and two distances that shapings do not change.
 METRICS = ("PCC", "SCC", "EPIC", "STARC")
 
 ROUNDED = 0.005  # how far a number printed with two digits may be off
@@ -24,6 +26,7 @@ SCORECARD_TYPES = {
     "item": "text", "paper": "number", "ours": "number", "low": "number", "high": "number",
     "seeds": "count", "verdict": "text", "chapter": "text",
 }  # fmt: skip
+#: Columns of a scorecard.
 SCORECARD = tuple(SCORECARD_TYPES)
 
 

@@ -18,8 +18,8 @@ from malfl import checks
 from malfl.checks import FloatArray
 from malfl.games import Dynamics, MarkovGame, Policies
 
-DENSE_STATES = 1000  # up to here a dense solve is the faster one
-TOLERANCE = 1e-10  # of iterative solutions: largest error, relative to the largest value
+DENSE_STATES = 1000  #: up to here a dense solve is the faster one
+TOLERANCE = 1e-10  #: largest error of iterative solutions, relative to the largest value
 ROUNDS = 100  # after which an iteration is given up
 
 
@@ -52,9 +52,9 @@ def improve(q: npt.ArrayLike, alpha: float) -> FloatArray:
 def joint_probabilities(
     dynamics: Dynamics, policies: Sequence[FloatArray], leave_out: int | None = None
 ) -> FloatArray:
-    """pi(a|s), the product of the agents' policies (Definition 3.2), shape (S, A).
+    """``pi(a|s)``, the product of the agents' policies (Definition 3.2), shape (S, A).
 
-    With an agent left out it is pi^-i(a^-i|s), whatever that agent's part of a.
+    With an agent left out it is ``pi^-i(a^-i|s)``, whatever that agent's part of a.
     """
     product = np.ones((dynamics.n_states, dynamics.n_joint_actions))
     for i, (policy, own) in enumerate(zip(policies, dynamics.own_actions, strict=True)):
@@ -220,10 +220,10 @@ def improve_all(
 class SoftOptimum:
     """The best that one agent can do: soft values, policy, and how far from a fixed point."""
 
-    policy: FloatArray  # (S, A)
-    q: FloatArray  # (S, A)
-    value: FloatArray  # (S,)
-    residual: float  # largest change of the value by one more soft Bellman backup
+    policy: FloatArray  #: (S, A)
+    q: FloatArray  #: (S, A)
+    value: FloatArray  #: (S,)
+    residual: float  #: largest change of the value by one more soft Bellman backup
 
 
 def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> SoftOptimum:

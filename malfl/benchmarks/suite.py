@@ -27,7 +27,7 @@ from malfl.sampling import Method
 ALPHA, BETA = 3.0, 0.1
 Oracle = Callable[[MarkovGame, Policies, int, int], object]
 
-MARGIN = 0.2  # how far a number may be missed on a noisy machine
+MARGIN = 0.2  #: how far a number may be missed on a noisy machine
 
 RATIOS = (
     ("TD and counts", "numba loop with TD", 15.0),

@@ -16,11 +16,11 @@ class Round:
 
     game: MarkovGame
     agent: int
-    alpha: float  # entropy coefficient
-    number: int  # h
-    policies: Policies  # everyone's pi_h
-    q: FloatArray  # (S, A_i), the values that led to the agent's pi_h; 0 in the first round
-    played: Trajectories | None  # the steps of pi_h, if the learner needs them
+    alpha: float  #: entropy coefficient
+    number: int  #: h
+    policies: Policies  #: everyone's pi_h
+    q: FloatArray  #: (S, A_i), the values that led to the agent's pi_h; 0 in the first round
+    played: Trajectories | None  #: the steps of pi_h, if the learner needs them
     rng: np.random.Generator
 
 

@@ -29,12 +29,12 @@ GRADIENT_TOLERANCE = 1e-6  # relative to the gradient at zero
 class ConsistencySystem:
     """Equations for a reward and its shapings, one for each (h, s, a^i) that was determined."""
 
-    reward: csr_array  # (M, number of reward entries)
-    shaping: csr_array  # (M, H * S)
-    targets: FloatArray  # (M,)
-    weights: FloatArray  # (M,)
-    improvement: IntArray  # (M,), h - 1 of each equation
-    shape: tuple[int, ...]  # of the reward
+    reward: csr_array  #: (M, number of reward entries)
+    shaping: csr_array  #: (M, H * S)
+    targets: FloatArray  #: (M,)
+    weights: FloatArray  #: (M,)
+    improvement: IntArray  #: (M,), h - 1 of each equation
+    shape: tuple[int, ...]  #: of the reward
     states: int
 
     @property
@@ -47,8 +47,8 @@ class ConsistencySystem:
 class Fit:
     """A solution of a consistency system, and where the search for it stopped."""
 
-    reward: FloatArray  # flat
-    shapings: FloatArray  # (H * S,)
+    reward: FloatArray  #: flat
+    shapings: FloatArray  #: (H * S,)
     convergence: Convergence
 
 

@@ -31,6 +31,7 @@ PATIENCE, GAIN = 10, 0.01  # steps in which the log-likelihood must grow by so m
 STOPPED = 99  # SciPy's status of a search ended by what follows it
 ROUNDING = 1e-12  # slopes below this share of the largest are none
 
+#: Ways of learning whose course can be fitted.
 MODELS = ("soft policy iteration", "soft value iteration", "Q-learning")
 
 

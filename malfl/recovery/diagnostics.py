@@ -21,9 +21,9 @@ class NothingToLearnError(ValueError):
 class Determination:
     """How well a linear system determines its unknown reward, shapings projected out."""
 
-    unknowns: int  # entries of the reward that some equation touches
-    rank: int  # directions of the reward that the equations fix
-    smallest_singular_value: float  # of those directions; noise grows by its inverse
+    unknowns: int  #: entries of the reward that some equation touches
+    rank: int  #: directions of the reward that the equations fix
+    smallest_singular_value: float  #: of those directions; noise grows by its inverse
     largest_singular_value: float
 
     @property
@@ -37,9 +37,9 @@ class Convergence:
     """Where the fit stopped."""
 
     steps: int
-    loss: float  # weighted sum of squared residuals; for logits minus the log-likelihood
-    # Its norm relative to the start; for logits the reward's last relative move; for a course the
-    # norm of the log-likelihood's relative to one by chance.
+    loss: float  #: weighted sum of squared residuals; for logits minus the log-likelihood
+    #: Its norm relative to the start; for logits the reward's last relative move; for a course the
+    #: norm of the log-likelihood's relative to one by chance.
     gradient: float
     converged: bool
 
@@ -48,10 +48,10 @@ class Convergence:
 class Evidence:
     """What the data say about the size of errors and of rewards."""
 
-    # Variance of what the model does not explain, beyond known errors; of an equation of weight 1.
+    #: Variance of what the model does not explain, beyond known errors; of an equation of weight 1.
     error: float
-    prior: float  # variance of the rewards
-    log_likelihood: float  # of the data, reward and errors integrated out (Laplace)
+    prior: float  #: variance of the rewards
+    log_likelihood: float  #: of the data, reward and errors integrated out (Laplace)
 
 
 def determination_of(information: FloatArray, unknowns: int) -> Determination:

@@ -38,10 +38,10 @@ ROUNDING = 1e-12  # between actions, relative to the largest slope
 class AffineLogits:
     """Logits of an agent's policies pi_1, pi_2, ...: ``slopes @ reward + constants``."""
 
-    slopes: FloatArray  # (H, S, A_i, S), by the reward of each state
-    constants: FloatArray  # (H, S, A_i)
-    known: npt.NDArray[np.bool_]  # (H, S, A_i), where the learner had a value to improve by
-    variances: FloatArray  # (H, S, A_i), of errors that are known to be there
+    slopes: FloatArray  #: (H, S, A_i, S), by the reward of each state
+    constants: FloatArray  #: (H, S, A_i)
+    known: npt.NDArray[np.bool_]  #: (H, S, A_i), where the learner had a value to improve by
+    variances: FloatArray  #: (H, S, A_i), of errors that are known to be there
 
     def policies(self, reward: FloatArray) -> FloatArray:
         """The improved policies, (H, S, A_i), if the agent has this reward."""

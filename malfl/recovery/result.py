@@ -16,21 +16,20 @@ class RecoveredReward:
     Entries that no equation touches, because too little was seen, are NaN.
     """
 
-    values: FloatArray  # (S,), (S, A_i) or (S, A)
+    values: FloatArray  #: (S,), (S, A_i) or (S, A)
     reward_class: RewardClass
     convergence: Convergence
     determine: Callable[[], Determination] = field(repr=False)
-    shapings: FloatArray | None = None  # (H, S), g_h of Section 5.2, where the method has them
-    deviation: FloatArray | None = (
-        None  # like values, posterior standard deviations; the mean put aside
-    )
-    evidence: Evidence | None = None  # where variances were chosen by it
-    # Where a whole course of learning was fitted: the deviance for each degree of freedom, 1 or
-    # less if the agent learns that way. Far above, the reward explains little of what was seen.
+    shapings: FloatArray | None = None  #: (H, S), g_h of Section 5.2, where the method has them
+    #: Like values, posterior standard deviations; the mean put aside.
+    deviation: FloatArray | None = None
+    evidence: Evidence | None = None  #: where variances were chosen by it
+    #: The deviance for each degree of freedom, where a whole course of learning was fitted. It is 1
+    #: or less if the agent learns that way. Far above, the reward explains little of what was seen.
     misfit: float | None = None
-    learner: str | None = None  # how the agent was taken to learn
-    beta: float | None = None  # step size of the learner that was replayed
-    unvisited: IntArray | None = None  # (k, 2), pairs (iteration, state) without data, if data
+    learner: str | None = None  #: how the agent was taken to learn
+    beta: float | None = None  #: step size of the learner that was replayed
+    unvisited: IntArray | None = None  #: (k, 2), pairs (iteration, state) without data, if data
 
     @property
     def determination(self) -> Determination:

@@ -29,8 +29,8 @@ METHODS: tuple[Method, ...] = ("replay", "structural", "gradient")
 class Foretold:
     """An observer's estimates after each iteration, made from what it had seen by then."""
 
-    rewards: FloatArray  # (n - 1, S), after the iterations 1..n-1; NaN where nothing is known
-    policies: FloatArray  # (n - 1, S, A_i), what the agent was expected to play in 2..n
+    rewards: FloatArray  #: (n - 1, S), after the iterations 1..n-1; NaN where nothing is known
+    policies: FloatArray  #: (n - 1, S, A_i), what the agent was expected to play in 2..n
 
 
 def foretell(

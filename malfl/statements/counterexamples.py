@@ -25,7 +25,7 @@ class Counterexample:
 
     check: Check
     prediction: Prediction
-    also: str = ""  # what the check itself brings along
+    also: str = ""  #: what the check itself brings along
 
     @property
     def sides(self) -> Bound:

@@ -66,7 +66,7 @@ def definition_4_3(p: Prediction) -> Bound:
 
 
 def definition_4_3_as_printed(p: Prediction) -> Bound | None:
-    """Without the sum, P(s'|s, a) = P(s'|s, a^-i, a) pi^-i(a^-i) should add up to 1 over s'."""
+    """Without the sum, ``P(s'|s, a) = P(s'|s, a^-i, a) pi^-i(a^-i)`` should add up to 1 over s'."""
     if p.game.n_agents == 1:
         return None
     others = joint_probabilities(p.game, p.policies, leave_out=p.agent)

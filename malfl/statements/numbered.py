@@ -29,8 +29,9 @@ VERDICTS = {
     "vacuous": ("vacuous", "fails"),
     "ours": ("corrected", "fails"),
 }
-"""By kind: without violations, and with."""
+"""By kind of item, the verdicts without violations and with some."""
 
+#: Columns of `statements`.
 COLUMNS = (
     "paper", "statement", "verdict", "instances", "violations", "min_ratio", "median_ratio",
     "max_ratio", "counterexample", "chapter",
@@ -45,8 +46,8 @@ class Item:
     statement: str
     kind: Kind
     chapter: str
-    label: str  # of the place in the chapter, after "st-"; "" for the chapter itself
-    says: str  # one line
+    label: str  #: of the place in the chapter, after "st-"; "" for the chapter itself
+    says: str  #: one line
 
     @property
     def key(self) -> str:

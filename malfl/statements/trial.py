@@ -16,6 +16,7 @@ SUMMARY_TYPES = {
     "statement": "text", "instances": "count", "violations": "count",
     "min_ratio": "number", "median_ratio": "number", "max_ratio": "number",
 }  # fmt: skip
+#: Columns of `summary`.
 SUMMARY = tuple(SUMMARY_TYPES)
 
 
