@@ -8,7 +8,7 @@ ifeq ($(filter $(PROFILE),paper quick),)
 $(error PROFILE must be paper or quick, got '$(PROFILE)')
 endif
 
-.PHONY: book test bench clean
+.PHONY: book test bench readme clean
 
 book: .venv/installed
 	PROFILE=$(PROFILE) $(BIN)/doit --file dodo.py -n $(JOBS)
@@ -29,6 +29,10 @@ bench: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[book,test]'
 	touch $@
+
+# What the README tells of the scorecard, from the paper profile's results.
+readme: .venv/installed
+	PROFILE=paper $(BIN)/doit --file dodo.py readme
 
 clean:
 	rm -rf _build

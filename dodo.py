@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import papermill
 import yaml
 from doit.tools import config_changed
@@ -111,6 +112,11 @@ def task_scorecard() -> dict[str, Any]:
         "targets": [str(RESULTS / name) for name in GATHERED],
         "actions": [gather],
     }
+
+
+def task_readme() -> dict[str, Any]:
+    """Put the scorecard's counts into the README; by hand, with `make readme`."""
+    return {"task_dep": ["scorecard"], "actions": [tell_readme]}
 
 
 def task_site() -> dict[str, Any]:
@@ -341,6 +347,19 @@ def gather() -> bool:
     results.save_table("scorecard-summary", scorecard.summary(card))
     results.save_json(HEADLINES.stem, told)
     return True
+
+
+def tell_readme() -> None:
+    """Replace what stands between the README's marks."""
+    file = ROOT / "README.md"
+    summary = pd.read_csv(RESULTS / "scorecard-summary.csv")
+    text = pages.readme_summary(summary, json.loads(HEADLINES.read_text()))
+    before, begin, rest = file.read_text().partition("<!-- scorecard -->\n")
+    _, end, after = rest.partition("<!-- end of scorecard -->\n")
+    whole = "".join([before, begin, "\n", text, "\n\n", end, after])
+    draft = file.with_suffix(".new")
+    draft.write_text(whole)
+    draft.replace(file)
 
 
 def as_script(name: str, file: Path) -> bytes:

@@ -199,7 +199,8 @@ def scorecard_figure_3(recovered: FloatArray, true: FloatArray, chapter: str) ->
 
     Parameters
     ----------
-    recovered, true : (S,)
+    recovered, true
+        Over states, (S,).
 
     Returns
     -------

@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pandas as pd
+
 from malfl.artefacts import declared_parameters, default_parameters, meanings
 
 
@@ -77,6 +79,31 @@ def changed_note(changed: Mapping[str, object], profile: str) -> str:
             "```",
         ]
     )
+
+
+def readme_summary(summary: pd.DataFrame, told: Mapping[str, str]) -> str:
+    """How often each verdict was given, and what rewards were recovered, for the README.
+
+    Parameters
+    ----------
+    summary
+        As `malfl.scorecard.summary` returns it.
+    told
+        Of `malfl.headlines.headlines`.
+    """
+    counts = list(summary.columns[1:-1])
+    lines = [f"| verdict | {' | '.join(counts)} |", "| --- |" + " ---: |" * len(counts)]
+    for row in summary.to_dict("records"):
+        numbers = " | ".join(str(row[name] or "") for name in counts)
+        lines.append(f"| {row['verdict']} | {numbers} |")
+    lines += [
+        "",
+        f"Correlations of recovered with true rewards are printed as {told['printed']}. From the",
+        f"same play, the released program gives {told['released']}, the method as its theorem",
+        f"states it {told['theorem']}, the library's structural estimator {told['structural']} and",
+        f"its replay {told['replay']}.",
+    ]
+    return "\n".join(lines)
 
 
 def _list(tables: Iterable[str]) -> str:

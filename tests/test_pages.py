@@ -1,6 +1,10 @@
 """What the build adds to a chapter's page."""
 
-from malfl.pages import changed_note, command, rerun
+import re
+
+import pandas as pd
+
+from malfl.pages import changed_note, command, readme_summary, rerun
 
 CELL = """\
 kind: str = "hom"  # the game: "hom" or "het"
@@ -51,3 +55,19 @@ def test_other_parameters_are_named_at_the_head():
     assert "`alpha = 1.0`" in note
     assert "*paper*" in note
     assert note.startswith("```{warning}")
+
+
+def test_the_readme_has_counts_without_zeros_and_correlations():
+    table = pd.DataFrame(
+        {"verdict": ["holds", "differs"], "statements": [3, 0], "figures": [0, 12]}
+    )
+    names = ("printed", "released", "theorem", "structural", "replay")
+    told = {name: str(k) for k, name in enumerate(names)}
+    lines = readme_summary(table.assign(meaning="so"), told).splitlines()
+    assert lines[:4] == [
+        "| verdict | statements | figures |",
+        "| --- | ---: | ---: |",
+        "| holds | 3 |  |",
+        "| differs |  | 12 |",
+    ]
+    assert re.findall(r"\d", " ".join(lines[4:])) == ["0", "1", "2", "3", "4"]

@@ -100,6 +100,23 @@ class TestChapters:
                 assert len(shown["image"]["alt"]) > 40
 
 
+PAGES = [*CHAPTERS, *sorted((ROOT / "book").glob("[0-9]*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_a_chapter_begins_with_its_question_and_ends_with_its_answer(page):
+    if page.suffix == ".ipynb":
+        cells = nbformat.read(page, as_version=4).cells
+        first, last = cells[0].source, cells[-1].source
+    else:
+        first = last = page.read_text()
+    assert re.search(r"\*\*[^*]+\?[^*]*\*\*", first)
+    _, heading, answer = last.rpartition("## The answer\n")
+    assert heading
+    assert "##" not in answer
+    assert 1 <= len(re.findall(r"\.(?= [A-Z]|\s*$)", answer)) <= 2
+
+
 def test_profiles_set_only_parameters_that_exist():
     files = sorted((ROOT / "book" / "profiles").rglob("*.yaml"))
     assert len(files) >= len(CHAPTERS)

@@ -1,0 +1,147 @@
+"""Every page opened in a browser: in light and dark, on a desk and on a telephone."""
+
+import json
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from built import HTML, PAGES
+
+SIZES = {"desk": {"width": 1280, "height": 900}, "telephone": {"width": 400, "height": 800}}
+VIEWS = [
+    # scheme, size, way: each page is seen in all schemes and sizes, over http and from the disk
+    ("light", "desk", "http"),
+    ("dark", "desk", "file"),
+    ("light", "telephone", "file"),
+    ("dark", "telephone", "http"),
+]
+FIRST_PAGE = 5e6  # bytes that the first page may take
+
+UNRENDERED = """[...document.querySelectorAll(".math")].filter(
+    (m) => !m.querySelector("mjx-container svg") || m.querySelector("[data-mml-node=merror]")
+).map((m) => m.textContent)"""
+CUT_OFF = """[...document.querySelectorAll("div.math mjx-container, .cell_output")].filter(
+    (m) => m.scrollWidth > m.clientWidth + 1
+).map((m) => m.textContent)"""
+# What sticks out of the window to the right and cannot be scrolled to.
+HIDDEN = """(() => {
+    const scrolls = (e) => e && e !== document.body && e !== document.documentElement && (
+        ["auto", "scroll"].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+    return [...document.querySelectorAll("main *")].filter((e) => {
+        const box = e.getBoundingClientRect();
+        return box.width && box.height && box.right > innerWidth + 1 && !scrolls(e)
+            && getComputedStyle(e).visibility === "visible" && !e.closest("mjx-assistive-mml, svg");
+    }).map((e) => `${e.tagName}.${e.className}: ${e.textContent.slice(0, 60)}`);
+})()"""
+MISSING_IMAGES = """[...document.images].filter(
+    (i) => !i.complete || !i.naturalWidth
+).map((i) => i.src)"""
+# What the theme leaves, by rule and selector.
+RESIDUE = {}
+
+
+@pytest.fixture
+def visit(browser, server):
+    """Opens a page; in the end nothing may have gone wrong or been asked for outside."""
+    contexts, wrong = [], []
+
+    def visit(page, scheme="light", size="desk", way="http"):
+        base = server if way == "http" else HTML.as_uri() + "/"
+        context = browser.new_context(color_scheme=scheme, viewport=SIZES[size])
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(60_000)
+
+        def note_request(request):
+            if not request.url.startswith((base, "data:", "blob:")):
+                wrong.append(f"outside: {request.url}")
+
+        def note_response(response):
+            if response.status >= 400:
+                wrong.append(f"{response.status}: {response.url}")
+
+        def note_console(line):
+            if line.type == "error":
+                wrong.append(line.text)
+
+        def note_failure(request):
+            if request.failure != "net::ERR_ABORTED":  # by a page that forwards at once
+                wrong.append(f"failed: {request.url}")
+
+        tab.on("request", note_request)
+        tab.on("response", note_response)
+        tab.on("console", note_console)
+        tab.on("requestfailed", note_failure)
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.goto(base + page, wait_until="load")
+        if page == "index.html":
+            tab.wait_for_url(base + "book/index.html")
+        if tab.locator(".math").count():
+            tab.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
+            tab.evaluate("MathJax.startup.promise")
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("scheme", "size", "way"), VIEWS)
+def test_a_page_is_whole(visit, page, scheme, size, way):
+    """No errors, nothing from outside, formulas and images there, nothing hidden."""
+    tab = visit(page, scheme, size, way)
+    assert tab.locator("html").get_attribute("data-theme") == scheme
+    assert tab.evaluate(UNRENDERED) == []
+    assert tab.evaluate(MISSING_IMAGES) == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
+    assert tab.evaluate(HIDDEN) == []
+    if size == "desk":
+        assert tab.evaluate(CUT_OFF) == []
+    violations = Axe().run(tab).response["violations"]
+    serious = [
+        (rule["id"], target)
+        for rule in violations
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+        for target in node["target"]
+        if not any(part in json.dumps(target) for part in RESIDUE.get(rule["id"], ()))
+    ]
+    assert serious == []
+
+
+def test_the_first_page_is_light(visit, server):
+    sizes = []
+    tab = visit("index.html")
+    tab.on("response", lambda response: sizes.append(len(response.body())))
+    tab.goto(server + "index.html", wait_until="networkidle")
+    assert len(sizes) > 5
+    assert sum(sizes) < FIRST_PAGE
+
+
+def test_search_finds_a_theorem(visit):
+    for way in ("http", "file"):
+        tab = visit("search.html", way=way)
+        tab.locator("#search-input, input[name=q]").last.fill("Theorem 6.5")
+        tab.keyboard.press("Enter")
+        found = tab.locator("#search-results ul.search li a")
+        found.first.wait_for()
+        assert any("12-errors-bounded" in a.get_attribute("href") for a in found.all())
+
+
+def test_the_scorecard_is_searched_and_sorted_by_keyboard(visit):
+    tab = visit("book/scorecard.html", way="file")
+    rows = tab.locator("table.scorecard tbody tr:visible")
+    everything = rows.count()
+    tab.get_by_label("Search the scorecard").fill("fails")
+    assert 0 < rows.count() < everything
+    assert all("fails" in row.inner_text() for row in rows.all())
+    tab.get_by_label("Search the scorecard").fill("LfL, Table 1, score")
+    head = tab.get_by_role("columnheader", name="published")
+    head.focus()
+    for direction, sign in (("ascending", 1), ("descending", -1)):
+        tab.keyboard.press("Enter")
+        assert head.get_attribute("aria-sort") == direction
+        values = [float(row.locator("td").nth(2).inner_text()) for row in rows.all()]
+        assert values == sorted(values, key=lambda value: sign * value)
+    assert {-19.7, 5.68} <= set(values)
