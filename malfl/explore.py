@@ -17,13 +17,13 @@ from malfl import bounds, checks
 from malfl.checks import FloatArray
 from malfl.experiments import NO_CHANGE, Estimator, recovering
 from malfl.games import MarkovGame
+from malfl.gridworlds import positions
 from malfl.learners.learn import learn, learning
 from malfl.metrics import normalised, pearson
 from malfl.parallel import Job, run
 from malfl.prediction import Prediction
 from malfl.recovery.semi_online import foretelling, prediction_error
 from malfl.sampling import sample_trajectories
-from malfl.soft import soft_return
 
 Picture = dict[str, Any]
 
@@ -200,12 +200,14 @@ def walks(
     seed: int,
     settings: Mapping[str, Any],
 ) -> Picture:
-    """Episodes that agents play under every policy of their way from pi_0 to pi_H.
+    """Episodes that two agents play under every policy of their way from pi_0 to pi_H.
 
-    Of pi_H, which is reached and not played, episodes are played after all is over.
+    Of pi_H, which is reached and not played, as many are played after all is over.
 
     Parameters
     ----------
+    games
+        Of two agents, from `malfl.gridworlds.ma_lfl`, under the names they are reported by.
     episodes_shown, steps_shown
         How much of what was played is shown; no more than the ``episodes`` and ``steps`` of
         ``settings``.
@@ -216,10 +218,11 @@ def walks(
     -------
     dict
         ``"rewards"``: by name of the game, one list of S rewards an agent. ``"policies"``:
-        ``game``, ``iteration`` h from 0, for each agent under ``policies`` the S * A_i thousandths
-        of pi_h, state by state, and under ``returns`` its soft objective (Eq. 1).
-        ``"episodes"``: ``game``, ``iteration``, ``episode`` from 1, the joint ``states`` s_0..s_T
-        and the joint ``actions`` taken in s_0..s_{T-1}.
+        ``game``, ``iteration`` h from 0 and, a list over agents each, ``policies``: S * A_i
+        thousandths of pi_h, state by state; over all steps played ``reward``, the mean one, and
+        ``goal``, the share on the goal; and ``together``, the share in one cell. ``"episodes"``:
+        ``game``, ``iteration``, ``episode`` from 1, the joint ``states`` s_0..s_T and the joint
+        ``actions`` taken in s_0..s_{T-1}.
 
     Raises
     ------
@@ -233,18 +236,22 @@ def walks(
     for name, game in games.items():
         log = learn(game, seed=seed, record=True, **settings)
         last = sample_trajectories(
-            game, log.policies_at(log.iterations), episodes=episodes_shown, steps=steps_shown,
-            seed=seed,
+            game, log.policies_at(log.iterations), episodes=settings["episodes"],
+            steps=settings["steps"], seed=seed,
         )  # fmt: skip
+        at = positions(round(game.n_states**0.25), agents=2)
         for h, played in enumerate((*(log.trajectories or ()), last)):
             now = log.policies_at(h)
-            worth = [soft_return(game, now, i, log.alpha) for i in range(game.n_agents)]
+            visits = np.bincount(played.steps.ravel() // game.n_joint_actions, minlength=len(at))
+            share = visits / visits.sum()
             row = {"game": name, "iteration": h}
-            shown = {
+            seen = {
                 "policies": [whole(policy, 1000) for policy in now],
-                "returns": [significant(one) for one in worth],
+                "reward": [significant(float(share @ reward)) for reward in game.rewards],
+                "goal": [significant(float(share[cells == at.max()].sum())) for cells in at.T],
+                "together": significant(float(share[at[:, 0] == at[:, 1]].sum())),
             }
-            policies.append(row | shown)
+            policies.append(row | seen)
             for e in range(episodes_shown):
                 states = played.states[e, : steps_shown + 1].tolist()
                 actions = played.actions[e, :steps_shown].tolist()
