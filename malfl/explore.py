@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax
 
 from malfl import bounds, checks
-from malfl.checks import FloatArray
+from malfl.checks import FloatArray, IntArray
 from malfl.experiments import NO_CHANGE, Estimator, recovering
 from malfl.games import MarkovGame
 from malfl.gridworlds import positions
@@ -219,10 +219,10 @@ def walks(
     dict
         ``"rewards"``: by name of the game, one list of S rewards an agent. ``"policies"``:
         ``game``, ``iteration`` h from 0 and, a list over agents each, ``policies``: S * A_i
-        thousandths of pi_h, state by state; over all steps played ``reward``, the mean one, and
-        ``goal``, the share on the goal; and ``together``, the share in one cell. ``"episodes"``:
-        ``game``, ``iteration``, ``episode`` from 1, the joint ``states`` s_0..s_T and the joint
-        ``actions`` taken in s_0..s_{T-1}.
+        thousandths of pi_h, state by state, and means over all steps played: ``reward`` and the
+        distance ``to_goal``; and, of both, how far they are ``apart``. ``"episodes"``: ``game``,
+        ``iteration``, ``episode`` from 1, the joint ``states`` s_0..s_T and the joint ``actions``
+        taken in s_0..s_{T-1}.
 
     Raises
     ------
@@ -239,23 +239,28 @@ def walks(
             game, log.policies_at(log.iterations), episodes=settings["episodes"],
             steps=settings["steps"], seed=seed,
         )  # fmt: skip
-        at = positions(round(game.n_states**0.25), agents=2)
+        to_goal, apart = _distances(round(game.n_states**0.25))
         for h, played in enumerate((*(log.trajectories or ()), last)):
             now = log.policies_at(h)
-            visits = np.bincount(played.steps.ravel() // game.n_joint_actions, minlength=len(at))
+            visits = np.bincount(
+                played.steps.ravel() // game.n_joint_actions, minlength=game.n_states
+            )
             share = visits / visits.sum()
             row = {"game": name, "iteration": h}
             seen = {
                 "policies": [whole(policy, 1000) for policy in now],
                 "reward": [significant(float(share @ reward)) for reward in game.rewards],
-                "goal": [significant(float(share[cells == at.max()].sum())) for cells in at.T],
-                "together": significant(float(share[at[:, 0] == at[:, 1]].sum())),
+                "to_goal": [significant(float(share @ distance)) for distance in to_goal],
+                "apart": significant(float(share @ apart)),
             }
             policies.append(row | seen)
             for e in range(episodes_shown):
-                states = played.states[e, : steps_shown + 1].tolist()
-                actions = played.actions[e, :steps_shown].tolist()
-                episodes.append(row | {"episode": e + 1, "states": states, "actions": actions})
+                walk = {
+                    "episode": e + 1,
+                    "states": played.states[e, : steps_shown + 1].tolist(),
+                    "actions": played.actions[e, :steps_shown].tolist(),
+                }
+                episodes.append(row | walk)
     rewards = {name: [reward.tolist() for reward in game.rewards] for name, game in games.items()}
     return {"rewards": rewards, "policies": policies, "episodes": episodes}
 
@@ -276,6 +281,13 @@ def _correlation(found: FloatArray, true: FloatArray) -> float:
     if any(len(set(reward[known])) < 2 for reward in (found, true)):
         return 0.0
     return pearson(found[known], true[known])
+
+
+def _distances(size: int) -> tuple[IntArray, IntArray]:
+    """Manhattan distances of two agents to the goal, shape (2, S), and between them, (S,)."""
+    rows, columns = np.divmod(positions(size, agents=2).T, size)
+    apart = np.abs(rows[0] - rows[1]) + np.abs(columns[0] - columns[1])
+    return 2 * (size - 1) - rows - columns, apart
 
 
 def _size_of_error(guess: Prediction, delta: float) -> float:

@@ -222,11 +222,12 @@ class TestWalks:
             for h, played in enumerate((*log.trajectories, last)):
                 steps = [divmod(int(s), 4) for s in played.states[:, :-1].ravel()]
                 told = row(walks["policies"], game=kind, iteration=h)
-                together = sum(a == b for a, b in steps) / 3000
-                assert told["together"] == pytest.approx(together, rel=1e-3)
+                places = [[divmod(cell, 2) for cell in cells] for cells in steps]
+                apart = sum(abs(a - c) + abs(b - d) for (a, b), (c, d) in places) / 3000
+                assert told["apart"] == pytest.approx(apart, rel=1e-3)
                 for i in (0, 1):
-                    goal = sum(cells[i] == 3 for cells in steps) / 3000
-                    assert told["goal"][i] == pytest.approx(goal, rel=1e-3)
+                    to_goal = sum(2 - sum(place[i]) for place in places) / 3000
+                    assert told["to_goal"][i] == pytest.approx(to_goal, rel=1e-3)
                     mean = sum(game.rewards[i][4 * a + b] for a, b in steps) / 3000
                     assert told["reward"][i] == pytest.approx(mean, rel=1e-3)
 
