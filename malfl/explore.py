@@ -242,9 +242,8 @@ def walks(
         to_goal, apart = _distances(round(game.n_states**0.25))
         for h, played in enumerate((*(log.trajectories or ()), last)):
             now = log.policies_at(h)
-            visits = np.bincount(
-                played.steps.ravel() // game.n_joint_actions, minlength=game.n_states
-            )
+            states, actions = played.states, played.actions
+            visits = np.bincount(states[:, :-1].ravel(), minlength=game.n_states)
             share = visits / visits.sum()
             row = {"game": name, "iteration": h}
             seen = {
@@ -257,8 +256,8 @@ def walks(
             for e in range(episodes_shown):
                 walk = {
                     "episode": e + 1,
-                    "states": played.states[e, : steps_shown + 1].tolist(),
-                    "actions": played.actions[e, :steps_shown].tolist(),
+                    "states": states[e, : steps_shown + 1].tolist(),
+                    "actions": actions[e, :steps_shown].tolist(),
                 }
                 episodes.append(row | walk)
     rewards = {name: [reward.tolist() for reward in game.rewards] for name, game in games.items()}
