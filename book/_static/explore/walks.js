@@ -16,7 +16,7 @@
     { name: "agent 2", stroke: "var(--explore-2)", fill: "#de8f05", text: "black", symbol: "square", shift: 0.2 },
   ];
 
-  const names = { hom: "homogeneous", het: "heterogeneous" };
+  const names = explore.games;
   const knobs = {
     game: explore.choice("Game", Object.keys(names), Object.values(names)),
     iteration: explore.slider("Policy", iterations, 0, explore.policyName),
