@@ -14,16 +14,16 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax
 
 from malfl import bounds, checks
-from malfl.checks import FloatArray
+from malfl.checks import FloatArray, IntArray
 from malfl.experiments import NO_CHANGE, Estimator, recovering
 from malfl.games import MarkovGame
+from malfl.gridworlds import positions
 from malfl.learners.learn import learn, learning
 from malfl.metrics import normalised, pearson
 from malfl.parallel import Job, run
 from malfl.prediction import Prediction
 from malfl.recovery.semi_online import foretelling, prediction_error
 from malfl.sampling import sample_trajectories
-from malfl.soft import soft_return
 
 Picture = dict[str, Any]
 
@@ -200,12 +200,14 @@ def walks(
     seed: int,
     settings: Mapping[str, Any],
 ) -> Picture:
-    """Episodes that agents play under every policy of their way from pi_0 to pi_H.
+    """Episodes that two agents play under every policy of their way from pi_0 to pi_H.
 
-    Of pi_H, which is reached and not played, episodes are played after all is over.
+    Of pi_H, which is reached and not played, as many are played after all is over.
 
     Parameters
     ----------
+    games
+        Of two agents, from `malfl.gridworlds.ma_lfl`, under the names they are reported by.
     episodes_shown, steps_shown
         How much of what was played is shown; no more than the ``episodes`` and ``steps`` of
         ``settings``.
@@ -216,10 +218,11 @@ def walks(
     -------
     dict
         ``"rewards"``: by name of the game, one list of S rewards an agent. ``"policies"``:
-        ``game``, ``iteration`` h from 0, for each agent under ``policies`` the S * A_i thousandths
-        of pi_h, state by state, and under ``returns`` its soft objective (Eq. 1).
-        ``"episodes"``: ``game``, ``iteration``, ``episode`` from 1, the joint ``states`` s_0..s_T
-        and the joint ``actions`` taken in s_0..s_{T-1}.
+        ``game``, ``iteration`` h from 0 and, a list over agents each, ``policies``: S * A_i
+        thousandths of pi_h, state by state, and means over all steps played: ``reward`` and the
+        distance ``to_goal``; and, of both, how far they are ``apart``. ``"episodes"``: ``game``,
+        ``iteration``, ``episode`` from 1, the joint ``states`` s_0..s_T and the joint ``actions``
+        taken in s_0..s_{T-1}.
 
     Raises
     ------
@@ -233,22 +236,30 @@ def walks(
     for name, game in games.items():
         log = learn(game, seed=seed, record=True, **settings)
         last = sample_trajectories(
-            game, log.policies_at(log.iterations), episodes=episodes_shown, steps=steps_shown,
-            seed=seed,
+            game, log.policies_at(log.iterations), episodes=settings["episodes"],
+            steps=settings["steps"], seed=seed,
         )  # fmt: skip
+        to_goal, apart = _distances(round(game.n_states**0.25))
         for h, played in enumerate((*(log.trajectories or ()), last)):
             now = log.policies_at(h)
-            worth = [soft_return(game, now, i, log.alpha) for i in range(game.n_agents)]
+            states, actions = played.states, played.actions
+            visits = np.bincount(states[:, :-1].ravel(), minlength=game.n_states)
+            share = visits / visits.sum()
             row = {"game": name, "iteration": h}
-            shown = {
+            seen = {
                 "policies": [whole(policy, 1000) for policy in now],
-                "returns": [significant(one) for one in worth],
+                "reward": [significant(float(share @ reward)) for reward in game.rewards],
+                "to_goal": [significant(float(share @ distance)) for distance in to_goal],
+                "apart": significant(float(share @ apart)),
             }
-            policies.append(row | shown)
+            policies.append(row | seen)
             for e in range(episodes_shown):
-                states = played.states[e, : steps_shown + 1].tolist()
-                actions = played.actions[e, :steps_shown].tolist()
-                episodes.append(row | {"episode": e + 1, "states": states, "actions": actions})
+                walk = {
+                    "episode": e + 1,
+                    "states": states[e, : steps_shown + 1].tolist(),
+                    "actions": actions[e, :steps_shown].tolist(),
+                }
+                episodes.append(row | walk)
     rewards = {name: [reward.tolist() for reward in game.rewards] for name, game in games.items()}
     return {"rewards": rewards, "policies": policies, "episodes": episodes}
 
@@ -269,6 +280,13 @@ def _correlation(found: FloatArray, true: FloatArray) -> float:
     if any(len(set(reward[known])) < 2 for reward in (found, true)):
         return 0.0
     return pearson(found[known], true[known])
+
+
+def _distances(size: int) -> tuple[IntArray, IntArray]:
+    """Manhattan distances of two agents to the goal, shape (2, S), and between them, (S,)."""
+    rows, columns = np.divmod(positions(size, agents=2).T, size)
+    apart = np.abs(rows[0] - rows[1]) + np.abs(columns[0] - columns[1])
+    return 2 * (size - 1) - rows - columns, apart
 
 
 def _size_of_error(guess: Prediction, delta: float) -> float:

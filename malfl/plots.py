@@ -156,6 +156,7 @@ def curves(
     x: str = "iteration",
     log: bool = False,
     labels: tuple[str, str] | None = None,
+    columns: int | None = None,
 ) -> Figure:
     """Lines over a column of whole numbers, a panel for each ``col``.
 
@@ -165,11 +166,13 @@ def curves(
     ----------
     labels
         Of the two axes, by default the columns' names.
+    columns
+        Panels side by side, by default all.
     """
     with plt.rc_context({"figure.constrained_layout.use": False}):  # seaborn lays grids out itself
         grid = sns.relplot(
-            table, x=x, y=y, hue=hue, style=hue, col=col, kind="line", markers=True,
-            dashes=False, errorbar=("ci", 95), seed=0, height=3.6, aspect=1.25,
+            table, x=x, y=y, hue=hue, style=hue, col=col, col_wrap=columns, kind="line",
+            markers=True, dashes=False, errorbar=("ci", 95), seed=0, height=3.6, aspect=1.25,
         )  # fmt: skip
         grid.set_titles("{col_name}")
         if labels is not None:

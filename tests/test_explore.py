@@ -206,15 +206,30 @@ class TestWalks:
                 assert walk["states"] == played.states[e, :11].tolist()
                 assert walk["actions"] == played.actions[e, :10].tolist()
 
-    def test_policies_and_what_they_are_worth(self, walks):
+    def test_policies_are_those_of_the_run(self, walks):
         log = log_of("hom", 30)
         for h in range(4):
-            shown = row(walks["policies"], game="hom", iteration=h)
-            for i in (0, 1):
-                true = log.policies[i][h]
-                np.testing.assert_allclose(shown["policies"][i], 1e3 * true.ravel(), atol=0.501)
-                worth = naive.soft_return(GAMES["hom"], log.policies_at(h), i, 2.0)
-                assert shown["returns"][i] == pytest.approx(worth, rel=1e-3)
+            shown = row(walks["policies"], game="hom", iteration=h)["policies"]
+            for policy, agent in zip(shown, log.policies, strict=True):
+                np.testing.assert_allclose(policy, 1e3 * agent[h].ravel(), rtol=0, atol=0.501)
+
+    def test_what_is_told_of_a_policy_is_counted_over_all_steps(self, walks):
+        for kind, game in GAMES.items():
+            log = log_of(kind, 30)
+            last = malfl.sample_trajectories(
+                game, log.policies_at(3), episodes=30, steps=100, seed=4
+            )
+            for h, played in enumerate((*log.trajectories, last)):
+                steps = [divmod(int(s), 4) for s in played.states[:, :-1].ravel()]
+                told = row(walks["policies"], game=kind, iteration=h)
+                places = [[divmod(cell, 2) for cell in cells] for cells in steps]
+                apart = sum(abs(a - c) + abs(b - d) for (a, b), (c, d) in places) / 3000
+                assert told["apart"] == pytest.approx(apart, rel=1e-3)
+                for i in (0, 1):
+                    to_goal = sum(2 - sum(place[i]) for place in places) / 3000
+                    assert told["to_goal"][i] == pytest.approx(to_goal, rel=1e-3)
+                    mean = sum(game.rewards[i][4 * a + b] for a, b in steps) / 3000
+                    assert told["reward"][i] == pytest.approx(mean, rel=1e-3)
 
     def test_rewards_are_the_games(self, walks):
         for kind, game in GAMES.items():

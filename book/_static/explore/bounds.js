@@ -44,7 +44,7 @@
     say(values) {
       const { row } = chosen(values);
       const holds = row.divergence <= row["Theorem 6.5"] ? "holds" : "is violated";
-      return `Predictions are off by up to δ = ${format(row.delta)} in the logarithm. The reward is wrong by ${format(row["least error"])}; T1 says ${format(row["T1, below"])} to ${format(row["T1, above"])}, Theorem 6.1 at most ${format(row["Theorem 6.1"])}. The predicted policy diverges by ${explore.number(row.divergence, 2)} nats; T2 allows ${format(row.T2)}, Theorem 6.5 allows ${format(row["Theorem 6.5"])} and ${holds}.`;
+      return `Guess ${values.guess}: predictions are off by up to δ = ${format(row.delta)} in the logarithm. The reward is wrong by ${format(row["least error"])}; T1 says ${format(row["T1, below"])} to ${format(row["T1, above"])}, Theorem 6.1 at most ${format(row["Theorem 6.1"])}. The predicted policy diverges by ${explore.number(row.divergence, 2)} nats; T2 allows ${format(row.T2)}, Theorem 6.5 allows ${format(row["Theorem 6.5"])} and ${holds}.`;
     },
     panels(values, width) {
       const { one, row } = chosen(values);

@@ -3,7 +3,7 @@
 // its knobs, again whenever a knob is turned or the page changes its width. Colours are CSS
 // variables (explore.css), so that what is drawn follows the theme's switch by itself.
 
-const explore = { data: {} };
+const explore = { data: {} }; // what the build found, by the name of the picture
 
 explore.element = (tag, attributes = {}, ...children) => {
   const made = document.createElement(tag);
@@ -151,6 +151,8 @@ explore.map = (title, values, width, { color, pick, chosen, tip }) => {
   }
   return figure;
 };
+
+explore.games = { hom: "homogeneous", het: "heterogeneous" };
 
 explore.policyName = (h) => "π" + String(h).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 

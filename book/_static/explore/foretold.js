@@ -10,8 +10,9 @@
   const color = { domain: [Math.floor(d3.quantileSorted(errors, 0.02)), Math.ceil(d3.quantileSorted(errors, 0.98))] };
   const policyAt = (game, h) => came.find((row) => row.game === game && row.iteration === h).policy;
 
+  const names = explore.games;
   const knobs = {
-    game: explore.choice("Game", all("game"), ["homogeneous", "heterogeneous"]),
+    game: explore.choice("Game", Object.keys(names), Object.values(names)),
     way: explore.choice("Observer", all("way")),
     iteration: explore.slider("Policy foretold", all("iteration"), all("iteration")[0], explore.policyName),
     first: explore.slider("Cell of agent 1", cells, 0, explore.cellName),
@@ -33,7 +34,7 @@
       const own = d3.range(5).map((a) => 5 * state + a);
       const top = d3.greatest(own, (k) => after[k]);
       const share = (policy) => d3.format(".1%")(policy[top] / 10000);
-      return `With agent 1 in cell ${values.first} and agent 2 in cell ${values.second}, agent 1's likeliest move under ${explore.policyName(values.iteration)} is “${moves[top % 5]}”: ${share(after)}, foretold ${share(told.policy)}. Over all joint states the divergence is ${explore.number(d3.mean(told.error), 2)} nats on average.`;
+      return `In the ${names[values.game]} game, with agent 1 in cell ${values.first} and agent 2 in cell ${values.second}, agent 1’s likeliest move under ${explore.policyName(values.iteration)} is “${moves[top % 5]}”: ${share(after)}, foretold by “${values.way}” ${share(told.policy)}. Over all joint states the divergence is ${explore.number(d3.mean(told.error), 2)} nats on average.`;
     },
     panels(values, width) {
       const { before, after, told, state } = chosen(values);

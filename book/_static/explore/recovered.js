@@ -14,8 +14,9 @@
   const lowest = Math.min(0, d3.min(found, (row) => row.PCC));
   const color = { domain: [0, 1000] };
 
+  const names = explore.games;
   const knobs = {
-    game: explore.choice("Game", all("game"), ["homogeneous", "heterogeneous"]),
+    game: explore.choice("Game", Object.keys(names), Object.values(names)),
     agent: explore.choice("Whose reward", all("agent"), all("agent").map((i) => `agent ${i}'s`)),
     estimator: explore.choice("Estimator", estimators),
     episodes: explore.slider("Episodes an iteration", all("episodes"), undefined, d3.format(",")),
@@ -36,7 +37,7 @@
       const known = row.reward.filter((x) => x !== null).length;
       const steps = values.improvements === 1 ? "one improvement" : `${values.improvements} improvements`;
       const states = known === row.reward.length ? "" : `, in the ${known} joint states where it is known`;
-      return `After ${steps}, with ${d3.format(",")(values.episodes)} episodes an iteration, the reward recovered by “${values.estimator}” has a correlation of ${d3.format(".3f")(row.PCC)} with the true one${states}.`;
+      return `After ${steps}, with ${d3.format(",")(values.episodes)} episodes an iteration, agent ${values.agent}’s reward in the ${names[values.game]} game as recovered by “${values.estimator}” has a correlation of ${explore.number(row.PCC, 4)} with the true one${states}.`;
     },
     panels(values, width) {
       const { truth, row, runs } = chosen(values);

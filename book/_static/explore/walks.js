@@ -16,7 +16,7 @@
     { name: "agent 2", stroke: "var(--explore-2)", fill: "#de8f05", text: "black", symbol: "square", shift: 0.2 },
   ];
 
-  const names = { hom: "homogeneous", het: "heterogeneous" };
+  const names = explore.games;
   const knobs = {
     game: explore.choice("Game", Object.keys(names), Object.values(names)),
     iteration: explore.slider("Policy", iterations, 0, explore.policyName),
@@ -56,7 +56,7 @@
     },
     panels(values, width) {
       const half = width < 520 ? width : Math.floor((width - 16) / 2);
-      return [board(values, half), element("div", {}, gains(values, half), returns(values, half))];
+      return [board(values, half), element("div", {}, gains(values, half), everywhere(values, half))];
     },
   });
 
@@ -106,7 +106,7 @@
     const line = { x: "t", y: "sum" };
     return explore.panel("Rewards so far in this episode", {
       width, height: 0.48 * width, marginLeft: 46, marginBottom: 34, grid: true,
-      x: { label: "step", labelAnchor: "center", labelArrow: "none" }, y: { label: null, ticks: 4 },
+      x: { label: "step", labelAnchor: "center", labelArrow: "none" }, y: { label: null, ticks: 4, nice: true },
       marks: [
         Plot.ruleX([values.step], { strokeDasharray: "3,3" }),
         ...agents.map((agent) => Plot.line(sums.filter((d) => d.agent === agent), { ...line, stroke: agent.stroke, strokeWidth: 2 })),
@@ -115,16 +115,16 @@
     });
   }
 
-  // What each policy is worth, from the start on and for good.
-  function returns(values, width) {
+  // What each policy brings, over all that was played of it.
+  function everywhere(values, width) {
     const rows = policies.filter((row) => row.game === values.game);
-    return explore.panel(`Soft objective gained over ${explore.policyName(0)}`, {
+    return explore.panel("Reward a step, in all episodes", {
       width, height: 0.48 * width, marginLeft: 46, marginBottom: 34, grid: true,
-      x: { label: "iteration", ticks: iterations, tickFormat: "d", labelAnchor: "center", labelArrow: "none" }, y: { label: null, ticks: 4 },
+      x: { label: "iteration", ticks: iterations, tickFormat: "d", labelAnchor: "center", labelArrow: "none" }, y: { label: null, ticks: 4, nice: true },
       marks: [
         Plot.ruleX([values.iteration], { strokeDasharray: "3,3" }),
         ...agents.flatMap((agent, i) => {
-          const line = { x: "iteration", y: (row) => row.returns[i] - rows[0].returns[i], stroke: agent.stroke };
+          const line = { x: "iteration", y: (row) => row.reward[i], stroke: agent.stroke };
           return [
             Plot.line(rows, { ...line, strokeWidth: 1.5 }),
             Plot.dot(rows, { ...line, symbol: agent.symbol, fill: (row) => (row.iteration === values.iteration ? agent.fill : "var(--pst-color-background)"), r: (row) => (row.iteration === values.iteration ? 6 : 3) }),
