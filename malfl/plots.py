@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
-from malfl.checks import FloatArray
+from malfl.checks import FloatArray, IntArray
 
 AGENT_COLOURS = sns.color_palette("colorblind")
 MAP = "cividis"  #: reads the same with and without colour vision
@@ -111,9 +111,7 @@ def reward_maps(
     return figure
 
 
-def episode_strip(
-    states: npt.NDArray[np.integer], size: int = 3, steps: int = 12, columns: int = 6
-) -> Figure:
+def episode_strip(states: IntArray, size: int = 3, steps: int = 12, columns: int = 6) -> Figure:
     """The first steps of an episode of two agents, one small board a step.
 
     Parameters

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from pybtex.database import parse_string
 
 from malfl.artefacts import TYPES, check_parameter, declared_parameters
 
@@ -127,10 +128,15 @@ def test_profiles_set_only_parameters_that_exist():
             check_parameter(name, value, declared_parameters(source))
 
 
-def test_every_chapter_is_in_the_table_of_contents():
+def test_every_page_is_in_the_table_of_contents():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    assert {f"book/{c.stem}" for c in CHAPTERS} <= set(listed)
+    listed += [
+        s["file"] for p in toc["parts"] for c in p["chapters"] for s in c.get("sections", [])
+    ]
+    pages = {page for kind in ("*.ipynb", "*.md") for page in (ROOT / "book").rglob(kind)}
+    named = {str(page.relative_to(ROOT).with_suffix("")) for page in pages}
+    assert sorted(listed) == sorted(named - {toc["root"]})
 
 
 def test_readme_commands_are_targets_of_the_makefile():
@@ -154,3 +160,135 @@ def test_the_readmes_programs_run():
         names = {}
         exec("import malfl\n" + program, names)
         assert names["game"].n_agents == 2
+
+
+def supported_pythons():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = [re.fullmatch(r"Programming .* (3\.\d+)", one) for one in project["classifiers"]]
+    return [version.group(1) for version in found if version]
+
+
+def test_the_supported_pythons_are_said_once():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={supported_pythons()[0]}"
+    conda, *_ = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert conda.removeprefix("python=") in supported_pythons()
+
+
+class TestWorkflow:
+    """What GitHub's runners are told to do."""
+
+    @pytest.fixture
+    def workflow(self):
+        # YAML 1.1, which PyYAML reads, takes the key `on` for a truth value.
+        text = (ROOT / ".github" / "workflows" / "book.yml").read_text()
+        return yaml.load(text, Loader=yaml.BaseLoader)
+
+    def steps(self, workflow):
+        return [(job, step) for job, one in workflow["jobs"].items() for step in one["steps"]]
+
+    def test_it_runs_the_makefiles_commands_and_no_others(self, workflow):
+        commands = {(job, step["run"]) for job, step in self.steps(workflow) if "run" in step}
+        assert commands == {("test", "make test"), ("book", "make book PROFILE=paper")}
+        makefile = (ROOT / "Makefile").read_text()
+        for _, command in commands:
+            assert re.search(rf"^{command.split()[1]}:", makefile, re.MULTILINE)
+
+    def test_it_tests_on_the_supported_pythons(self, workflow):
+        matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+        assert matrix["python"] == supported_pythons()
+        used = {
+            step["with"]["python-version"]
+            for _, step in self.steps(workflow)
+            if "setup-python" in step.get("uses", "")
+        }
+        assert used <= {"${{ matrix.python }}", *supported_pythons()}
+
+    def test_a_skipped_test_is_a_failure(self, workflow):
+        (step,) = [step for _, step in self.steps(workflow) if step.get("run") == "make test"]
+        assert step["env"] == {"MALFL_SKIP_NOTHING": "1"}
+
+    def test_actions_are_pinned_by_their_major_version(self, workflow):
+        used = [step["uses"] for _, step in self.steps(workflow) if "uses" in step]
+        assert used
+        assert all(re.fullmatch(r"actions/[\w-]+@v\d+", action) for action in used)
+
+    def test_it_may_do_no_more_than_it_must(self, workflow):
+        assert set(workflow["on"]) == {"push", "pull_request"}
+        assert workflow["permissions"] == {"contents": "read"}
+        jobs = workflow["jobs"]
+        own = {name: job["permissions"] for name, job in jobs.items() if "permissions" in job}
+        assert own == {"publish": {"pages": "write", "id-token": "write"}}
+        assert jobs["publish"]["needs"] == ["test", "book"]
+        (upload,) = [s for _, s in self.steps(workflow) if "upload-pages" in s.get("uses", "")]
+        assert upload["with"]["path"] == "_build/paper/html"
+        for published in (jobs["publish"], upload):
+            assert "github.event_name == 'push'" in published["if"]
+            assert "github.ref_name == github.event.repository.default_branch" in published["if"]
+
+
+def bibliography(text):
+    return parse_string(text, "bibtex").entries
+
+
+def people(entry):
+    """Family and given names as CITATION.cff has them."""
+    return [
+        (" ".join(p.last_names), " ".join(p.first_names + p.middle_names))
+        for p in entry.persons["author"]
+    ]
+
+
+def test_every_reference_is_complete_cited_and_there():
+    entries = bibliography((ROOT / "book" / "references.bib").read_text())
+    needed = {
+        "inproceedings": {"title", "booktitle", "year"},
+        "article": {"title", "journal", "volume", "number", "pages", "year"},
+        "phdthesis": {"title", "school", "year"},
+    }
+    for key, entry in entries.items():
+        assert needed[entry.type] <= set(entry.fields), key
+        assert people(entry), key
+    pages = [*(ROOT / "book").glob("*.md"), *CHAPTERS]
+    found = re.findall(r"\{cite:\w+\}`([^`]+)`", "".join(page.read_text() for page in pages))
+    cited = {key.strip() for one in found for key in one.split(",")}
+    assert cited == set(entries)
+
+
+def test_all_ways_to_cite_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    page = (ROOT / "book" / "how-to-cite.md").read_text()
+    papers = bibliography((ROOT / "book" / "references.bib").read_text())
+    (software,) = bibliography(
+        re.search(r"```\{code-block\} bibtex\n(.*?)```", page, re.DOTALL).group(1)
+    ).values()
+    bare = {name: value.strip("{}") for name, value in software.fields.items()}
+    for name in ("title", "version", "license"):
+        assert bare[name] == citation[name]
+    assert software.persons["author"][0].last_names == ["{" + citation["authors"][0]["name"] + "}"]
+
+    (start,) = re.findall(r':start-at: "(.*?)"', page)
+    (end,) = re.findall(r':end-before: "(.*?)"', page)
+    shown = (ROOT / "book" / "references.bib").read_text().split(start)[1].split(end)[0]
+    shown = bibliography(start + shown)
+    assert set(shown) == {"caliskan2023", "jacq2019"}
+    for paper, entry in zip(citation["references"], shown.values(), strict=True):
+        assert entry == papers[entry.key]
+        names = [(one["family-names"], one["given-names"]) for one in paper["authors"]]
+        assert people(entry) == names
+        expected = {
+            "title": paper["title"],
+            "booktitle": paper["collection-title"],
+            "volume": str(paper["volume"]),
+            "year": str(paper["year"]),
+        }
+        if "start" in paper:
+            expected["pages"] = f"{paper['start']}--{paper['end']}"
+        assert {name: entry.fields.get(name) for name in expected} == expected
+        assert ("pages" in entry.fields) == ("start" in paper)
+
+
+def test_the_changelog_begins_with_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (ROOT / "book" / "changelog.md").read_text()
+    assert re.findall(r"^## ([\d.]+)", text, re.MULTILINE)[0] == project["version"]

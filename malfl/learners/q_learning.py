@@ -31,7 +31,7 @@ class QLearning:
         object.__setattr__(self, "beta", checks.step_size(self.beta))
 
     def values(self, now: Round) -> FloatArray:
-        """The values moved; see `Learner`."""
+        """The values moved; see `malfl.learners.learner.Learner`."""
         if now.played is None:
             raise ValueError("now.played must hold the steps of the round, got None")
         game, q = now.game, now.q.copy()

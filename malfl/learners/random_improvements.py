@@ -32,7 +32,7 @@ class RandomImprovements:
         checks.count(self.points, "points")
 
     def values(self, now: Round) -> FloatArray:
-        """Alpha times the logarithm of the next policy; see `Learner`."""
+        """Alpha times the logarithm of the next policy; see `malfl.learners.learner.Learner`."""
         policy, left = now.policies[now.agent], self.points - now.number
         if left > 0:
             process = induced_mdp(now.game, now.policies, now.agent)

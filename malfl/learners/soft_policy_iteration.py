@@ -21,7 +21,7 @@ class SoftPolicyIteration:
     needs_steps: ClassVar[bool] = False
 
     def values(self, now: Round) -> FloatArray:
-        """Soft Q over the agent's own actions; see `Learner`."""
+        """Soft Q over the agent's own actions; see `malfl.learners.learner.Learner`."""
         return marginal_soft_q(now.game, now.policies, now.agent, now.alpha)
 
 

@@ -21,6 +21,6 @@ class SoftValueIteration:
     needs_steps: ClassVar[bool] = False
 
     def values(self, now: Round) -> FloatArray:
-        """The values backed up; see `Learner`."""
+        """The values backed up; see `malfl.learners.learner.Learner`."""
         value = now.alpha * np.asarray(logsumexp(now.q / now.alpha, axis=1))
         return marginal_backup(now.game, now.policies, now.agent, value)
