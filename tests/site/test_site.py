@@ -1,5 +1,6 @@
 """The built pages as files: their links followed, their numbers held against the results."""
 
+import functools
 import json
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
@@ -15,8 +16,14 @@ from malfl.scores import table_1_for_print
 from malfl.statements import numbered
 
 
+@functools.cache
 def soup(page):
     return BeautifulSoup((HTML / page).read_text(), "html.parser")
+
+
+@functools.cache
+def anchors(page):
+    return {tag.get("id") or tag.get("name") for tag in soup(page).select("[id], [name]")}
 
 
 def test_the_site_is_whole():
@@ -39,9 +46,7 @@ def test_every_internal_link_leads_somewhere(page):
         if not target.exists():
             broken.append(address)
         elif anchor and target.suffix == ".html":
-            found = soup(target.resolve().relative_to(HTML.resolve()))
-            name = unquote(anchor)
-            if not found.find(id=name) and not found.find(attrs={"name": name}):
+            if unquote(anchor) not in anchors(str(target.resolve().relative_to(HTML.resolve()))):
                 broken.append(address)
     assert broken == []
 
