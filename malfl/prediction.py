@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
-from scipy.sparse import csr_array, eye_array, hstack, kron, vstack
+from scipy.sparse import block_array, csr_array, eye_array, kron
 from scipy.sparse.linalg import spsolve
 from scipy.special import log_softmax, logsumexp
 
@@ -193,10 +193,19 @@ class Prediction:
         return float(np.abs(self.shaped_error(self.best)).max())
 
     @cached_property
-    def shaping_matrix(self) -> csr_array:
-        """g(s) - gamma E[g(s')] as a matrix, shape (S * A_i, S)."""
-        here = kron(eye_array(self.game.n_states), np.ones((self.policy.shape[1], 1)))
-        return csr_array(here - self.game.gamma * self.process.transitions)
+    def moves(self) -> "FloatArray | csr_array":
+        """P(s'|s, a^i) of the process, shape (S * A_i, S); dense up to `DENSE_STATES` states."""
+        sparse = self.process.transitions
+        return sparse.toarray() if self.game.n_states <= DENSE_STATES else sparse
+
+    @cached_property
+    def shaping_matrix(self) -> "FloatArray | csr_array":
+        """g(s) - gamma E[g(s')] as a matrix, shape (S * A_i, S); dense if `moves` are."""
+        states, own = self.policy.shape
+        if isinstance(self.moves, np.ndarray):
+            return np.repeat(np.eye(states), own, axis=0) - self.game.gamma * self.moves
+        here = kron(eye_array(states), np.ones((own, 1)))
+        return csr_array(here - self.game.gamma * self.moves)
 
     def shaped_error(self, g: FloatArray) -> FloatArray:
         """E[R-hat - R - sh_g] with sh_g = g(s) - gamma E[g(s')], shape (S, A_i)."""
@@ -204,7 +213,7 @@ class Prediction:
 
     def ahead(self, value: FloatArray) -> FloatArray:
         """E[value(s')] after each own action, shape (S, A_i)."""
-        return np.asarray((self.process.transitions @ value).reshape(self.error.shape))
+        return np.asarray((self.moves @ value).reshape(self.error.shape))
 
     def soft_q(self, reward: FloatArray, policy: FloatArray) -> FloatArray:
         """Soft Q in the agent's process for another reward and policy, each (S, A_i)."""
@@ -213,16 +222,15 @@ class Prediction:
 
     def discounted(self, policy: FloatArray, gain: FloatArray) -> FloatArray:
         """Solve v = gain + gamma P_policy v, shape (S,)."""
-        chain = state_transitions(self.process, policy)
-        if len(gain) <= DENSE_STATES:
-            matrix = np.eye(len(gain)) - self.game.gamma * chain.toarray()
-            return np.asarray(np.linalg.solve(matrix, gain))
-        return np.asarray(
-            spsolve(eye_array(len(gain), format="csc") - self.game.gamma * chain, gain)
-        )
+        states, gamma = len(gain), self.game.gamma
+        if isinstance(self.moves, np.ndarray):
+            chain = (policy[:, None, :] @ self.moves.reshape(states, -1, states))[:, 0]
+            return np.asarray(np.linalg.solve(np.eye(states) - gamma * chain, gain))
+        between = state_transitions(self.process, policy)
+        return np.asarray(spsolve(eye_array(states, format="csc") - gamma * between, gain))
 
 
-def best_shaping(error: FloatArray, shaping: csr_array) -> FloatArray:
+def best_shaping(error: FloatArray, shaping: "FloatArray | csr_array") -> FloatArray:
     """The g that makes ``sup |error - shaping g|`` least, by a linear program.
 
     Parameters
@@ -238,8 +246,10 @@ def best_shaping(error: FloatArray, shaping: csr_array) -> FloatArray:
         Shape (S,).
     """
     entries, states = shaping.shape
-    one = csr_array(np.ones((entries, 1)))
-    sides: Any = vstack([hstack([shaping, -one]), hstack([-shaping, -one])], format="csr")
+    dense = isinstance(shaping, np.ndarray)
+    one: Any = np.ones((entries, 1)) if dense else csr_array(np.ones((entries, 1)))
+    rows: Any = [[shaping, -one], [-shaping, -one]]
+    sides: Any = np.block(rows) if dense else block_array(rows, format="csr")
     found = linprog(
         np.append(np.zeros(states), 1.0),
         A_ub=sides,

@@ -271,3 +271,19 @@ def test_small_errors_are_exact_in_proportion(x):
     # Of pi_new = (1/2, 1/2) and pi-hat_new = (e^x, 1) / (1 + e^x).
     np.testing.assert_allclose(found.change[0], [x / 2 - x**2 / 8, -x / 2 - x**2 / 8], rtol=1e-10)
     assert found.divergence[0] == pytest.approx(x**2 / 8, rel=1e-6, abs=1e-300)
+
+
+def test_large_games_are_predicted_as_small_ones(monkeypatch):
+    rng = np.random.default_rng(5)
+    game = random_game(rng, (2, 3), 4)
+    given = game, random_policies(game.actions, 4, rng), 1, 0.7, rng.normal(size=4)
+    small = Prediction(*given)
+    names = ("q_error", "change", "best", "least_error")
+    told = {name: getattr(small, name) for name in names}
+    assert isinstance(small.moves, np.ndarray)
+    monkeypatch.setattr(prediction, "DENSE_STATES", 3)
+    large = Prediction(*given)
+    assert not isinstance(large.moves, np.ndarray)
+    np.testing.assert_allclose(large.shaping_matrix.toarray(), small.shaping_matrix, atol=1e-14)
+    for name in names:
+        np.testing.assert_allclose(getattr(large, name), told[name], atol=1e-9)

@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
-from malfl.adam import adam
+from malfl import checks
 from malfl.checks import FloatArray
+from malfl.kernels import descent as kernel
 from malfl.recovery.consistency import ConsistencySystem, Fit, finish
 
 
@@ -17,16 +18,18 @@ def descend(
     """Minimise the weighted sum of squared residuals by Adam (Table 3's defaults).
 
     Shapings begin at zero, and so does the reward unless ``start`` (flat) is given.
+
+    Raises
+    ------
+    ValueError
+        If ``steps`` is less than 1 or ``rate`` not greater than 0.
     """
     both = csr_array(hstack([system.reward, system.shaping], format="csr"))
-    transposed = csr_array(both.T)
-
-    def gradient(x: FloatArray) -> FloatArray:
-        return np.asarray(2 * (transposed @ (system.weights * (both @ x - system.targets))))
-
+    steps, rate = checks.count(steps, "steps"), checks.positive(rate, "rate")
     size = system.reward.shape[1]
-    begin = np.zeros(both.shape[1])
+    x = np.zeros(both.shape[1])
     if start is not None:
-        begin[:size] = start
-    x = adam(gradient, begin, steps, rate)
+        x[:size] = start
+    equations = both.data, both.indices, both.indptr
+    kernel.descend(*equations, system.targets, system.weights, steps, rate, x)
     return finish(system, x[:size], x[size:], steps)

@@ -218,7 +218,9 @@ def _same_optimum(p: Prediction, other: FloatArray) -> Bound:
 
 def _up_to_shaping(p: Prediction, target: FloatArray) -> Bound:
     """Whether a target for the expected reward is right but for a shaping."""
-    return _left_over((target - p.process.rewards[0]).ravel(), p.shaping_matrix.toarray())
+    shaping = p.shaping_matrix
+    dense = shaping if isinstance(shaping, np.ndarray) else shaping.toarray()
+    return _left_over((target - p.process.rewards[0]).ravel(), dense)
 
 
 def _left_over(values: FloatArray, shaping: FloatArray) -> Bound:

@@ -53,6 +53,8 @@ def spoiled(prediction, **wrong):
     for name in CACHED:
         getattr(prediction, name)
     result = copy.copy(prediction)
+    if "process" in wrong:
+        wrong["moves"] = wrong["process"].transitions.toarray()
     result.__dict__.update(wrong)
     return result
 

@@ -1,0 +1,47 @@
+"""Adam on a weighted sum of squares of sparse equations."""
+
+import numpy as np
+from numba import njit
+
+from malfl.checks import FloatArray, IntArray
+
+
+@njit(cache=True, nogil=True)
+def descend(
+    entries: FloatArray,
+    columns: IntArray,
+    begins: IntArray,
+    targets: FloatArray,
+    weights: FloatArray,
+    steps: int,
+    rate: float,
+    x: FloatArray,
+) -> None:
+    """Move ``x`` down sum_m w_m (sum_k A_mk x_k - y_m)^2 by Adam's steps (`malfl.adam`).
+
+    Parameters
+    ----------
+    entries, columns, begins
+        The equations A by compressed rows, as SciPy has them.
+    targets, weights
+        y and w, (M,).
+    steps
+        How many to make, of size ``rate``.
+    x
+        Where to begin, (K,); updated.
+    """
+    mean, square, slope = np.zeros_like(x), np.zeros_like(x), np.empty_like(x)
+    for step in range(1, steps + 1):
+        slope[:] = 0.0
+        for m in range(len(targets)):
+            left = -targets[m]
+            for k in range(begins[m], begins[m + 1]):
+                left += entries[k] * x[columns[k]]
+            left *= 2 * weights[m]
+            for k in range(begins[m], begins[m + 1]):
+                slope[columns[k]] += entries[k] * left
+        stride, steady = rate / (1 - 0.9**step), 1 / (1 - 0.999**step)
+        for k in range(len(x)):
+            mean[k] += (1 - 0.9) * (slope[k] - mean[k])
+            square[k] += (1 - 0.999) * (slope[k] * slope[k] - square[k])
+            x[k] -= stride * mean[k] / (np.sqrt(square[k] * steady) + 1e-8)
