@@ -11,7 +11,7 @@ endif
 .PHONY: book test bench readme clean
 
 book: .venv/installed
-	PROFILE=$(PROFILE) $(BIN)/doit --file dodo.py -n $(JOBS)
+	PROFILE=$(PROFILE) WITH='$(WITH)' $(BIN)/doit --file dodo.py -n $(JOBS)
 
 test: .venv/installed
 	$(BIN)/ruff check .
