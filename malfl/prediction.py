@@ -194,7 +194,7 @@ class Prediction:
 
     @cached_property
     def moves(self) -> "FloatArray | csr_array":
-        """P(s'|s, a^i) of the process, shape (S * A_i, S); dense up to `DENSE_STATES` states."""
+        """``P(s'|s, a^i)``, shape (S * A_i, S); dense up to `DENSE_STATES` states."""
         sparse = self.process.transitions
         return sparse.toarray() if self.game.n_states <= DENSE_STATES else sparse
 
