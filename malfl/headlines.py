@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from malfl.artefacts import read_table
@@ -65,8 +66,9 @@ def _pcc(estimator: str) -> Callable[[Path], str]:
         table = read_table(folder / "table1.csv", types)
         rows = table[table["metric"].eq("PCC") & table["agent"].ne("mean")]
         means = rows.loc[rows["estimator"] == estimator, "mean"]
-        low, high = f"{means.min():.2f}", f"{means.max():.2f}"
-        return low if low == high else f"{low} to {high}"
+        # Cut off, so that nothing below 1 reads as 1.
+        low, high = np.floor(means.agg(["min", "max"]) * 1000 + 1e-9) / 1000
+        return f"{low:.3f} to {high:.3f}"
 
     return tell
 
