@@ -4,7 +4,7 @@ import tracemalloc
 import naive
 import numpy as np
 import pytest
-from conftest import GAMES, random_game, random_policies
+from drawn import GAMES, random_game, random_policies
 
 from malfl import Dynamics
 from malfl.distances import epic, starc

@@ -1,7 +1,7 @@
 import naive
 import numpy as np
 import pytest
-from conftest import random_game
+from drawn import random_game
 from scipy.optimize import minimize
 
 from malfl import estimate_policies, learn

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import random_game
+from drawn import random_game
 
 import malfl
 from malfl.estimation import estimate_dynamics, estimate_policies

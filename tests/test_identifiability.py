@@ -3,7 +3,7 @@ import importlib
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 from scipy.linalg import null_space
 
 from malfl import gridworlds

@@ -6,7 +6,7 @@ from functools import cache
 import naive
 import numpy as np
 import pytest
-from conftest import random_game
+from drawn import random_game
 from scipy.special import softmax
 
 import malfl

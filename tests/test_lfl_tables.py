@@ -4,7 +4,7 @@ import naive
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import random_game
+from drawn import random_game
 
 import malfl
 from malfl import lfl_tables

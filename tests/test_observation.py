@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import random_game
+from drawn import random_game
 
 from malfl import correlation, estimate_policies, learn, recover
 from malfl.estimation import additive_smoothing

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 from scipy.stats import chi2
 
 from malfl import Dynamics

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import naive
 import numpy as np
 import pytest
-from conftest import GAMES, random_game, random_policies
+from drawn import GAMES, random_game, random_policies
 
 from malfl import MarkovGame, prediction
 from malfl.bounds import report

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import GAMES, random_game
+from drawn import GAMES, random_game
 
 from malfl.games import Dynamics
 from malfl.random_games import GAMMAS, random_policies, random_predictions, random_reward

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 
 from malfl import Dynamics, sample_counts, sample_trajectories
 from malfl.sampling import WALKED_STEPS, Chain

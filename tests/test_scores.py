@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import random_game
+from drawn import random_game
 
 import malfl
 from malfl.distances import epic, starc

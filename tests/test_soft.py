@@ -1,7 +1,7 @@
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 from scipy.special import logsumexp
 
 from malfl import MarkovGame, soft

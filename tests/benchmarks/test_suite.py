@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import random_policies
+from drawn import random_policies
 
 from malfl import learn, sample_counts
 from malfl.benchmarks import suite

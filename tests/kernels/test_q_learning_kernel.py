@@ -1,7 +1,7 @@
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 
 from malfl.kernels.q_learning import q_learning, q_learning_with_slopes
 from malfl.sampling import Trajectories, sample_trajectories

@@ -1,7 +1,7 @@
 import naive
 import numpy as np
 import pytest
-from conftest import random_policies
+from drawn import random_policies
 
 from malfl.kernels.replay import replay, replay_errors
 from malfl.sampling import sample_trajectories

@@ -1,7 +1,7 @@
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 
 from malfl.learners.evaluation import TemporalDifferences
 from malfl.play import Player

@@ -3,7 +3,7 @@ import os
 import naive
 import numpy as np
 import pytest
-from conftest import random_policies
+from drawn import random_policies
 
 from malfl.kernels.alias import fill_slots
 from malfl.kernels.walk import WARM_UP, begin, draw, fill_words

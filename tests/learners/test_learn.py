@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 
 from malfl import MarkovGame, learn, learn_all, soft
 from malfl.kernels.alias import fill_slots

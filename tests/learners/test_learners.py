@@ -3,7 +3,7 @@ from weakref import ref
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 from scipy.special import softmax
 
 from malfl import learn, soft

@@ -2,7 +2,7 @@ import importlib
 
 import numpy as np
 import pytest
-from conftest import random_game
+from drawn import random_game
 from scipy.linalg import null_space
 from scipy.stats import multivariate_normal
 

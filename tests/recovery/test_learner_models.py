@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 
 from malfl import learn
 from malfl.estimation import PolicyEstimates

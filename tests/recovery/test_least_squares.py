@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 
 import malfl
 from malfl.learners.soft_policy_iteration import iterate_exactly

@@ -3,7 +3,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax

@@ -3,7 +3,7 @@ from dataclasses import replace
 import naive
 import numpy as np
 import pytest
-from conftest import random_game
+from drawn import random_game
 from scipy.special import logsumexp
 
 import malfl

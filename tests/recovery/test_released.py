@@ -1,7 +1,7 @@
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 
 from malfl.recovery.consistency import consistency_system
 from malfl.recovery.released import released_system

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 
 import malfl
 from malfl.parallel import run

@@ -3,7 +3,7 @@ from dataclasses import replace
 import naive
 import numpy as np
 import pytest
-from conftest import random_game
+from drawn import random_game
 
 from malfl import MarkovGame, estimate_policies, gridworlds, learn, recover
 from malfl.recovery.semi_online import foretell, foretelling, prediction_error

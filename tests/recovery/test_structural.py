@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import naive
 import numpy as np
 import pytest
-from conftest import random_game, random_policies
+from drawn import random_game, random_policies
 from scipy.stats import chi2, chi2_contingency
 
 import malfl

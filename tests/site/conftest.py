@@ -53,3 +53,45 @@ def server():
         yield f"http://127.0.0.1:{httpd.server_port}/"
         httpd.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page; in the end nothing may have gone wrong or been asked for outside."""
+    contexts, wrong = [], []
+
+    def visit(base, page, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(60_000)
+
+        def note_request(request):
+            if not request.url.startswith((base, "data:", "blob:")):
+                wrong.append(f"outside: {request.url}")
+
+        def note_response(response):
+            if response.status >= 400:
+                wrong.append(f"{response.status}: {response.url}")
+
+        def note_console(line):
+            if line.type == "error":
+                wrong.append(line.text)
+
+        def note_failure(request):
+            if request.failure != "net::ERR_ABORTED":  # by a page that forwards at once
+                wrong.append(f"failed: {request.url}")
+
+        tab.on("request", note_request)
+        tab.on("response", note_response)
+        tab.on("console", note_console)
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        if options.get("java_script_enabled", True):  # without, what is preloaded of them fails
+            tab.on("requestfailed", note_failure)
+        tab.goto(base + page, wait_until="load")
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert wrong == []

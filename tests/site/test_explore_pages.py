@@ -27,40 +27,16 @@ INK = """[".explore-says", ".explore svg text", ".explore output"].map((at) => {
 
 
 @pytest.fixture
-def visit(browser):
-    """Opens a picture's page; in the end, nothing may have gone wrong or been asked for outside."""
-    contexts, wrong = [], []
+def look(visit):
+    """Opens the page of a picture, drawn if there are scripts."""
 
-    def visit(name, base=None, **options):
-        base = base or HTML.as_uri() + "/"
-        context = browser.new_context(viewport=options.pop("viewport", None), **options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.set_default_timeout(60_000)
-
-        def note_request(request):
-            if not request.url.startswith((base, "data:", "blob:")):
-                wrong.append(f"outside: {request.url}")
-
-        def note_console(line):
-            if line.type in ("error", "warning"):
-                wrong.append(line.text)
-
-        tab.on("request", note_request)
-        tab.on("console", note_console)
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        scripts = options.get("java_script_enabled", True)
-        if scripts:  # without, all that is preloaded of them fails
-            tab.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
-        tab.goto(base + PAGES[name], wait_until="load")
-        if scripts:
+    def look(name, base=None, **options):
+        tab = visit(base or HTML.as_uri() + "/", PAGES[name], **options)
+        if options.get("java_script_enabled", True):
             tab.wait_for_selector(".explore-panels svg")
         return tab
 
-    yield visit
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    return look
 
 
 def shown(tab):
@@ -85,8 +61,8 @@ def turn(tab, name, knob):
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("way", ["http", "file"])
-def test_every_knob_changes_its_picture_and_what_is_said(visit, server, name, way):
-    tab = visit(name, server if way == "http" else None)
+def test_every_knob_changes_its_picture_and_what_is_said(look, server, name, way):
+    tab = look(name, server if way == "http" else None)
     controls = tab.locator(".explore select, .explore input").evaluate_all("c => c.map(k => k.id)")
     assert controls == [f"explore-{name}-{knob}" for knob in KNOBS[name]]
     for knob in KNOBS[name]:
@@ -97,8 +73,8 @@ def test_every_knob_changes_its_picture_and_what_is_said(visit, server, name, wa
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_control_has_a_label_and_is_reached_by_tab(visit, name):
-    tab = visit(name)
+def test_every_control_has_a_label_and_is_reached_by_tab(look, name):
+    tab = look(name)
     for knob in KNOBS[name]:
         control = tab.locator(f"#explore-{name}-{knob}")
         assert len(control.evaluate("c => c.labels[0].textContent")) > 3
@@ -117,8 +93,8 @@ def test_every_control_has_a_label_and_is_reached_by_tab(visit, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_without_scripts_there_is_a_still_picture(visit, name):
-    tab = visit(name, java_script_enabled=False)
+def test_without_scripts_there_is_a_still_picture(look, name):
+    tab = look(name, java_script_enabled=False)
     assert "needs scripts" in tab.locator(".explore").inner_text()
     still = tab.locator("article figure img")
     assert still.count() > 0
@@ -128,8 +104,8 @@ def test_without_scripts_there_is_a_still_picture(visit, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_ink_follows_the_theme(visit, name):
-    light, dark = (visit(name, color_scheme=scheme) for scheme in ("light", "dark"))
+def test_ink_follows_the_theme(look, name):
+    light, dark = (look(name, color_scheme=scheme) for scheme in ("light", "dark"))
     inks = light.evaluate(INK), dark.evaluate(INK)
     assert all(a != b for a, b in zip(*inks, strict=True) if a)
     light.evaluate("document.documentElement.dataset.theme = 'dark'")  # as the theme's switch does
@@ -137,8 +113,8 @@ def test_ink_follows_the_theme(visit, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_telephone_shows_all_of_it(visit, name):
-    tab = visit(name, viewport={"width": 400, "height": 800})
+def test_a_telephone_shows_all_of_it(look, name):
+    tab = look(name, viewport={"width": 400, "height": 800})
     root = "document.documentElement"
     assert tab.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
     right = tab.locator(".explore").evaluate("e => e.getBoundingClientRect().right")
@@ -149,8 +125,8 @@ def test_a_telephone_shows_all_of_it(visit, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_what_is_drawn_are_the_results(visit, name):
-    tab = visit(name)
+def test_what_is_drawn_are_the_results(look, name):
+    tab = look(name)
     results = json.loads((BUILD / "results" / f"explore_{name}.json").read_text())
     assert tab.evaluate(f"explore.data.{name}") == results
     size = (HTML / "_static" / "explore" / "data" / f"{name}.js").stat().st_size
@@ -158,16 +134,16 @@ def test_what_is_drawn_are_the_results(visit, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_pictures_have_a_name_and_nothing_in_them_has(visit, name):
-    tab = visit(name)
+def test_pictures_have_a_name_and_nothing_in_them_has(look, name):
+    tab = look(name)
     names = tab.locator(".explore svg[role=img]").evaluate_all("s => s.map(p => p.ariaLabel)")
     assert len(names) >= 3
     assert all(names)
     assert tab.locator(".explore svg[role=img] [aria-label]").count() == 0
 
 
-def test_the_correlation_that_is_said_is_the_one_in_the_results(visit):
-    tab = visit("recovered")
+def test_the_correlation_that_is_said_is_the_one_in_the_results(look):
+    tab = look("recovered")
     found = json.loads((BUILD / "results" / "explore_recovered.json").read_text())["found"]
     tab.locator("#explore-recovered-estimator").select_option(label="structural")
     slider = tab.locator("#explore-recovered-improvements")
@@ -181,8 +157,8 @@ def test_the_correlation_that_is_said_is_the_one_in_the_results(visit):
     assert f"correlation of {row['PCC']} with the true one" in said(tab)
 
 
-def test_a_click_on_the_map_chooses_the_joint_state(visit):
-    tab = visit("foretold")
+def test_a_click_on_the_map_chooses_the_joint_state(look):
+    tab = look("foretold")
     map_ = tab.locator("svg.pickable")
     box = map_.bounding_box()
     cell = (box["width"] - 38) / 9  # margins of 34 and 4
@@ -191,8 +167,8 @@ def test_a_click_on_the_map_chooses_the_joint_state(visit):
     assert tab.locator("#explore-foretold-second").input_value() == "6"
 
 
-def test_delta_shrinks_what_the_bounds_allow(visit):
-    tab = visit("bounds")
+def test_delta_shrinks_what_the_bounds_allow(look):
+    tab = look("bounds")
     slider = tab.locator("#explore-bounds-delta")
     rows = tab.evaluate("explore.data.bounds[0].rows")
     for row, key in ((rows[-1], "End"), (rows[0], "Home")):
@@ -207,16 +183,16 @@ def step(tab):
     return int(tab.locator("#explore-walks-step").input_value())
 
 
-def test_nothing_moves_before_it_is_asked_to(visit):
-    tab = visit("walks")
+def test_nothing_moves_before_it_is_asked_to(look):
+    tab = look("walks")
     before = shown(tab)
     tab.wait_for_timeout(1500)
     assert shown(tab) == before
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
-def test_the_agents_walk_and_stop_by_keyboard(visit, motion):
-    tab = visit("walks", reduced_motion=motion)
+def test_the_agents_walk_and_stop_by_keyboard(look, motion):
+    tab = look("walks", reduced_motion=motion)
     play = tab.get_by_role("button", name="Play")
     play.focus()
     tab.evaluate(
@@ -242,8 +218,8 @@ def test_the_agents_walk_and_stop_by_keyboard(visit, motion):
         assert pictures > stopped + 1
 
 
-def test_single_steps_on_and_back(visit):
-    tab = visit("walks")
+def test_single_steps_on_and_back(look):
+    tab = look("walks")
     tab.get_by_role("button", name="Step on").press("Enter")
     tab.get_by_role("button", name="Step on").press("Space")
     assert step(tab) == 2
@@ -255,8 +231,8 @@ def test_single_steps_on_and_back(visit):
     assert step(tab) == 0
 
 
-def test_playing_ends_with_the_episode_and_starts_it_again(visit):
-    tab = visit("walks", reduced_motion="reduce")
+def test_playing_ends_with_the_episode_and_starts_it_again(look):
+    tab = look("walks", reduced_motion="reduce")
     slider = tab.locator("#explore-walks-step")
     slider.press("End")
     last = step(tab)

@@ -45,39 +45,12 @@ RESIDUE = {
 
 
 @pytest.fixture
-def visit(browser, server):
-    """Opens a page; in the end nothing may have gone wrong or been asked for outside."""
-    contexts, wrong = [], []
+def see(visit, server):
+    """Opens a page of the site in one of the views, and waits for its formulas."""
 
-    def visit(page, scheme="light", size="desk", way="http"):
+    def see(page, scheme="light", size="desk", way="http"):
         base = server if way == "http" else HTML.as_uri() + "/"
-        context = browser.new_context(color_scheme=scheme, viewport=SIZES[size])
-        contexts.append(context)
-        tab = context.new_page()
-        tab.set_default_timeout(60_000)
-
-        def note_request(request):
-            if not request.url.startswith((base, "data:", "blob:")):
-                wrong.append(f"outside: {request.url}")
-
-        def note_response(response):
-            if response.status >= 400:
-                wrong.append(f"{response.status}: {response.url}")
-
-        def note_console(line):
-            if line.type == "error":
-                wrong.append(line.text)
-
-        def note_failure(request):
-            if request.failure != "net::ERR_ABORTED":  # by a page that forwards at once
-                wrong.append(f"failed: {request.url}")
-
-        tab.on("request", note_request)
-        tab.on("response", note_response)
-        tab.on("console", note_console)
-        tab.on("requestfailed", note_failure)
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.goto(base + page, wait_until="load")
+        tab = visit(base, page, color_scheme=scheme, viewport=SIZES[size])
         if page == "index.html":
             tab.wait_for_url(base + "book/index.html")
         if tab.locator(".math").count():
@@ -85,17 +58,14 @@ def visit(browser, server):
             tab.evaluate("MathJax.startup.promise")
         return tab
 
-    yield visit
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    return see
 
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize(("scheme", "size", "way"), VIEWS)
-def test_a_page_is_whole(visit, page, scheme, size, way):
+def test_a_page_is_whole(see, page, scheme, size, way):
     """No errors, nothing from outside, formulas and images there, nothing hidden."""
-    tab = visit(page, scheme, size, way)
+    tab = see(page, scheme, size, way)
     assert tab.locator("html").get_attribute("data-theme") == scheme
     assert tab.evaluate(UNRENDERED) == []
     assert tab.evaluate(MISSING_IMAGES) == []
@@ -117,18 +87,18 @@ def test_a_page_is_whole(visit, page, scheme, size, way):
     assert serious == []
 
 
-def test_the_first_page_is_light(visit, server):
+def test_the_first_page_is_light(see, server):
     sizes = []
-    tab = visit("index.html")
+    tab = see("index.html")
     tab.on("response", lambda response: sizes.append(len(response.body())))
     tab.goto(server + "index.html", wait_until="networkidle")
     assert len(sizes) > 5
     assert sum(sizes) < FIRST_PAGE
 
 
-def test_search_finds_a_theorem(visit):
+def test_search_finds_a_theorem(see):
     for way in ("http", "file"):
-        tab = visit("search.html", way=way)
+        tab = see("search.html", way=way)
         tab.locator("#search-input, input[name=q]").last.fill("Theorem 6.5")
         tab.keyboard.press("Enter")
         found = tab.locator("#search-results ul.search li a")
@@ -136,8 +106,8 @@ def test_search_finds_a_theorem(visit):
         assert any("12-errors-bounded" in a.get_attribute("href") for a in found.all())
 
 
-def test_the_scorecard_is_searched_and_sorted_by_keyboard(visit):
-    tab = visit("book/scorecard.html", way="file")
+def test_the_scorecard_is_searched_and_sorted_by_keyboard(see):
+    tab = see("book/scorecard.html", way="file")
     rows = tab.locator("table.scorecard tbody tr:visible")
     everything = rows.count()
     tab.get_by_label("Search the scorecard").fill("fails")

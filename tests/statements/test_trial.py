@@ -5,7 +5,7 @@ import naive
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import random_game
+from drawn import random_game
 
 from malfl.bounds import Bound
 from malfl.statements.trial import SUMMARY, for_print, put_to_the_test, summary, while_they_learn
