@@ -36,7 +36,7 @@ from malfl.artefacts import (
     processor,
     read_table,
 )
-from malfl.headlines import headlines
+from malfl.headlines import TELLERS, headlines
 from malfl.scores import SCORECARD_TYPES
 from malfl.statements.numbered import at_a_glance, counts_of_verdicts, statements
 from malfl.statements.trial import SUMMARY_TYPES
@@ -326,7 +326,9 @@ def add_provenance(
 
 def gather() -> bool:
     """Write the scorecard and the erratum; stop at results that are missing or malformed."""
-    left_out = {c.stem for c in CHAPTERS if provenance_of(NOTEBOOKS / c.name).get("changed")}
+    told_of = {chapter for chapter, _ in TELLERS.values()}
+    left_out = {*scorecard.STATED_BY, *scorecard.COMPARED_BY, *told_of} - {c.stem for c in CHAPTERS}
+    left_out |= {c.stem for c in CHAPTERS if provenance_of(NOTEBOOKS / c.name).get("changed")}
     found = [name for name in scorecard.STATED_BY if name not in left_out]
     compared = [name for name in scorecard.COMPARED_BY if name not in left_out]
     try:

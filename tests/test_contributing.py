@@ -164,8 +164,10 @@ class TestChapter:
         def run(line):
             program, *arguments = shlex.split(line, comments=True)
             command = [Path(sys.executable).with_name(program), *arguments, "--no-progress-bar"]
+            # Beside the small book's own folder `malfl` the real one must be found.
+            environment = book.environment() | {"PYTHONPATH": str(ROOT)}
             return subprocess.run(
-                command, cwd=book.folder, env=book.environment(), text=True,
+                command, cwd=book.folder, env=environment, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
