@@ -5,6 +5,7 @@ import json
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from built import HTML, PAGES
+from playwright.sync_api import expect
 
 SIZES = {"desk": {"width": 1280, "height": 900}, "telephone": {"width": 400, "height": 800}}
 VIEWS = [
@@ -97,13 +98,12 @@ def test_the_first_page_is_light(see, server):
 
 
 def test_search_finds_a_theorem(see):
-    for way in ("http", "file"):
-        tab = see("search.html", way=way)
-        tab.locator("#search-input, input[name=q]").last.fill("Theorem 6.5")
-        tab.keyboard.press("Enter")
-        found = tab.locator("#search-results ul.search li a")
-        found.first.wait_for()
-        assert any("12-errors-bounded" in a.get_attribute("href") for a in found.all())
+    tab = see("search.html")
+    tab.locator("#search-input, input[name=q]").last.fill("Theorem 6.5")
+    tab.keyboard.press("Enter")
+    found = tab.locator("#search-results ul.search li a")
+    found.first.wait_for()
+    assert any("12-errors-bounded" in link.get_attribute("href") for link in found.all())
 
 
 def test_the_scorecard_is_searched_and_sorted_by_keyboard(see):
@@ -115,10 +115,9 @@ def test_the_scorecard_is_searched_and_sorted_by_keyboard(see):
     assert all("fails" in row.inner_text() for row in rows.all())
     tab.get_by_label("Search the scorecard").fill("LfL, Table 1, score")
     head = tab.get_by_role("columnheader", name="published")
-    head.focus()
     for direction, sign in (("ascending", 1), ("descending", -1)):
-        tab.keyboard.press("Enter")
-        assert head.get_attribute("aria-sort") == direction
+        head.locator("[tabindex='0']").first.press("Enter")
+        expect(head).to_have_attribute("aria-sort", direction)
         values = [float(row.locator("td").nth(2).inner_text()) for row in rows.all()]
         assert values == sorted(values, key=lambda value: sign * value)
     assert {-19.7, 5.68} <= set(values)

@@ -16,6 +16,8 @@ from malfl.scorecard import COLUMNS, VERDICTS
 from malfl.scores import table_1_for_print
 from malfl.statements import numbered
 
+CURLY = "\N{RIGHT SINGLE QUOTATION MARK}"
+
 
 @functools.cache
 def soup(page):
@@ -87,7 +89,8 @@ def test_the_page_of_the_scorecard_is_its_file():
     assert tuple(card.columns) == COLUMNS
     rows = soup("book/scorecard.html").select("table#tab-scorecard tbody tr")
     shown = [[cell.get_text(strip=True) for cell in row.select("td")] for row in rows]
-    assert [[row[0], row[4]] for row in shown] == card[["item", "verdict"]].to_numpy().tolist()
+    found = [[row[0].replace(CURLY, "'"), row[4]] for row in shown]
+    assert found == card[["item", "verdict"]].to_numpy().tolist()
     assert all(row.select_one("td:last-child a[href]") for row in rows)
     own = card[card["item"].str.match("MA-LfL, Table [12]|LfL, Table [12]")]
     assert own["ours"].notna().all()
@@ -122,8 +125,7 @@ def test_every_numbered_item_has_a_verdict_and_a_link_to_its_check():
     rows = page.select("table#tab-erratum tbody tr")
     shown = [[cell.get_text(strip=True) for cell in row.select("td")] for row in rows]
     expected = table[["paper", "statement", "verdict"]].to_numpy().tolist()
-    curly = "\N{RIGHT SINGLE QUOTATION MARK}"
-    assert [[t.replace(curly, "'") for t in row[:3]] for row in shown] == expected
+    assert [[t.replace(CURLY, "'") for t in row[:3]] for row in shown] == expected
     assert all(row.select_one("td:last-child a[href]") for row in rows)
 
 
