@@ -148,7 +148,7 @@ def tightening(guesses: Mapping[str, Prediction], deltas: Sequence[float]) -> li
     """Both sides of T1, Theorem 6.1, T2 and Theorem 6.5 as a guess gets better.
 
     The error of each guess is shrunk, its pattern kept, until the guess predicts the improvement
-    up to delta = sup |ln pi-hat_new - ln pi_new|.
+    up to delta = ``sup |ln pi-hat_new - ln pi_new|``.
 
     Parameters
     ----------
