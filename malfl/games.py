@@ -161,6 +161,13 @@ class MarkovGame(Dynamics):
         columns = reward[:, None] if reward.ndim == 1 else reward
         return np.broadcast_to(columns, (self.n_states, self.n_joint_actions))
 
+    def with_rewards(self, rewards: Sequence[npt.ArrayLike]) -> "MarkovGame":
+        """The same game for others, one array an agent."""
+        return MarkovGame(
+            actions=self.actions, transitions=self.transitions, rewards=rewards,
+            start=self.start, gamma=self.gamma,
+        )  # fmt: skip
+
     def without_rewards(self) -> Dynamics:
         """The game as its observers know it (MA-LfL, Assumption 3.4)."""
         return Dynamics(

@@ -137,10 +137,7 @@ def earned(
     if found.deviation is not None:
         values = values - checks.real(doubt, "doubt") * found.deviation
     values = np.where(np.isfinite(values), values, np.nanmin(values))
-    believed = MarkovGame(
-        actions=game.actions, transitions=game.transitions, rewards=[values], start=game.start,
-        gamma=game.gamma,
-    )  # fmt: skip
+    believed = game.with_rewards([values])
     return soft_return(game, (soft_optimum(believed, own_alpha).policy,), 0, alpha)
 
 

@@ -1,8 +1,7 @@
 """LfL's Tables 1 and 2, ours beside the paper's."""
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from malfl.metrics import interval
 from malfl.published import LFL_TABLE_1, LFL_TABLE_2, Published
 from malfl.recovery import RecoveredReward, recover_from_policies
 from malfl.recovery.targets import improvement_targets
-from malfl.scores import SCORECARD
+from malfl.scores import as_card, exceeds_print, meets_print, reproduced
 from malfl.soft import improve_all, soft_optimum, soft_return
 
 NO_REGRET = 1e-9  # below, a regret is a rounding error
@@ -53,11 +52,7 @@ def table_1(game: MarkovGame, alpha: float) -> pd.DataFrame:
     seen = one_improvement(game, alpha)
 
     def best(reward: FloatArray) -> FloatArray:
-        believed = MarkovGame(
-            actions=game.actions, transitions=game.transitions, rewards=[reward],
-            start=game.start, gamma=game.gamma,
-        )  # fmt: skip
-        return soft_optimum(believed, alpha, tolerance=1e-13).policy
+        return soft_optimum(game.with_rewards([reward]), alpha, tolerance=1e-13).policy
 
     policies = {
         "optimal": soft_optimum(game, alpha, tolerance=1e-13).policy,
@@ -156,8 +151,10 @@ def scorecard_1(table: pd.DataFrame, chapter: str) -> pd.DataFrame:
             cell, ours = LFL_TABLE_1[row["agent"], column], float(row[column])
             tiny = column == "regret" and cell.value < NO_REGRET
             meets = ours < NO_REGRET if tiny else prints_as(ours, cell.value)
-            rows.append((cell.place, cell.value, ours, ours, ours, pd.NA, _verdict(meets), chapter))
-    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+            rows.append(
+                (cell.place, cell.value, ours, ours, ours, pd.NA, reproduced(meets), chapter)
+            )
+    return as_card(rows)
 
 
 def scorecard_2(table: pd.DataFrame, chapter: str) -> pd.DataFrame:
@@ -180,18 +177,16 @@ def scorecard_2(table: pd.DataFrame, chapter: str) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     for row in table.dropna(subset="paper_mean").to_dict("records"):
         cell = LFL_TABLE_2[row["learner"], "learner" if row["who"] == "learner" else "observer"]
-        spread = cell.spread or 0.005
-        low, high = _ends(row)
-        meets = low <= cell.value + spread and high >= cell.value - spread
         numbers = row["mean"], row["low"], row["high"], row["seeds"]
-        rows.append((cell.place, cell.value, *numbers, _verdict(meets), chapter))
+        verdict = reproduced(meets_print(row, cell))
+        rows.append((cell.place, cell.value, *numbers, verdict, chapter))
     for row in table[table["alpha"] == TRUSTED].to_dict("records"):
         cell = LFL_TABLE_2[row["learner"], "observer"]
-        if _ends(row)[0] > cell.value + (cell.spread or 0.0):
+        if exceeds_print(row, cell):
             numbers = row["mean"], row["low"], row["high"], row["seeds"]
             item = f"{cell.place}, {row['who']}"
             rows.append((item, cell.value, *numbers, "beyond", chapter))
-    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+    return as_card(rows)
 
 
 def scorecard_figure_3(recovered: FloatArray, true: FloatArray, chapter: str) -> pd.DataFrame:
@@ -208,13 +203,8 @@ def scorecard_figure_3(recovered: FloatArray, true: FloatArray, chapter: str) ->
         With `malfl.scores.SCORECARD`, one row: "reproduced" if nothing but rounding is left.
     """
     left = float(np.ptp(recovered - true))
-    row = ("LfL, Figure 3", 0.0, left, left, left, pd.NA, _verdict(left < NO_REGRET), chapter)
-    return pd.DataFrame([row], columns=SCORECARD).astype({"seeds": "Int64"})
-
-
-def _ends(row: Mapping[Hashable, Any]) -> tuple[float, float]:
-    """Of a row's interval; its mean, if there is none."""
-    return (row["mean"], row["mean"]) if pd.isna(row["low"]) else (row["low"], row["high"])
+    row = ("LfL, Figure 3", 0.0, left, left, left, pd.NA, reproduced(left < NO_REGRET), chapter)
+    return as_card([row])
 
 
 def prints_as(value: float, printed: float) -> bool:
@@ -243,7 +233,3 @@ def _printed(learner: str, who: str | None) -> tuple[float, float]:
     if cell is None:
         return np.nan, np.nan
     return cell.value, np.nan if cell.spread is None else cell.spread
-
-
-def _verdict(meets: bool) -> str:
-    return "reproduced" if meets else "differs"

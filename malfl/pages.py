@@ -1,7 +1,7 @@
 """What the build adds to the page of an executed chapter, in MyST's Markdown."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -35,7 +35,8 @@ def rerun(chapter: str, declarations: str, provenance: Mapping[str, Any]) -> str
         f"| `{name}` | {kind} | `{defaults[name]!r}` | `{used[name]!r}` | {says[name]} |"
         for name, kind in declared_parameters(declarations).items()
     ]
-    tables = sorted(name for name in provenance["results"] if name.endswith(".csv"))
+    names = sorted(name for name in provenance["results"] if name.endswith(".csv"))
+    tables = [_download(name, f"results/{name}") for name in names]
     versions = ", ".join(f"{name} {v}" for name, v in provenance["versions"].items())
     return "\n".join(
         [
@@ -54,7 +55,7 @@ def rerun(chapter: str, declarations: str, provenance: Mapping[str, Any]) -> str
             "Add `-p name value` for other parameters. "
             f"Downloads: {_download('the notebook', f'notebooks/{chapter}.ipynb')}, "
             f"{_download('the same, executed', f'notebooks/{chapter}-executed.ipynb')}"
-            + ("; results: " + _list(tables) if tables else "")
+            + ("; results: " + ", ".join(tables) if tables else "")
             + ".",
             "",
             "````{admonition} How this page was made",
@@ -106,9 +107,5 @@ def readme_summary(summary: pd.DataFrame, told: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _list(tables: Iterable[str]) -> str:
-    return ", ".join(_download(f"`{name}`", f"results/{name}") for name in tables)
-
-
 def _download(text: str, path: str) -> str:
-    return f"{{download}}`{text.strip('`')} <../{path}>`"
+    return f"{{download}}`{text} <../{path}>`"

@@ -157,7 +157,7 @@ def scorecard(
     if unknown := set(table["verdict"]) - set(VERDICTS):
         raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, got {sorted(unknown)}")
     order = {"MA-LfL": 0, "LfL": 1, "MA-LfL, a reading": 2, "this book": 3}
-    paper = table["item"].map(lambda item: order[paper_of(item)])
+    paper = table["item"].map(lambda item: order[_paper_of(item)])
     beyond = table["verdict"] == "beyond"
     table = table.iloc[paper.where(~beyond, 3).argsort(kind="stable")]
     whole = dict.fromkeys(("seeds", "games", "violations"), "Int64")
@@ -228,7 +228,7 @@ def _of_fixed() -> Iterator[tuple[object, ...]]:
         yield (name, kind, says, *quoted.get(name, (None, None)), *[None] * 6, verdict, *place)
 
 
-def paper_of(item: str) -> str:
+def _paper_of(item: str) -> str:
     """Of an item's name, the paper: "MA-LfL", "LfL", "MA-LfL, a reading" or "this book"."""
     reading = "MA-LfL, a reading"
     return reading if item.startswith(reading) else item.partition(",")[0]

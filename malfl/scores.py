@@ -1,6 +1,7 @@
 """Recoveries scored against the truth and set beside what the paper printed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from malfl.checks import FloatArray
 from malfl.distances import epic, starc
 from malfl.games import MarkovGame
 from malfl.metrics import correlation, interval, pearson, prediction_half_width
-from malfl.published import TABLE_1, TABLE_2, TABLE_3
+from malfl.published import TABLE_1, TABLE_2, TABLE_3, Published
 from malfl.recovery import RecoveredReward
 
 #: Columns of `table_1`.
@@ -194,6 +195,39 @@ def table_2(scores: pd.DataFrame) -> pd.DataFrame:
     return table[[*first, "mean", "sd", "low", "high", "seeds", "paper"]]
 
 
+def as_card(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+    """Rows of a scorecard as a table with `SCORECARD`."""
+    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+
+
+def reproduced(meets: bool) -> str:
+    """The verdict on a comparison."""
+    return "reproduced" if meets else "differs"
+
+
+def meets_print(ours: Mapping[Hashable, Any], cell: Published) -> bool:
+    """Whether the printed value, with its spread or its rounding, meets our interval.
+
+    Parameters
+    ----------
+    ours
+        With ``mean``, ``low`` and ``high``; where there is no interval, the mean stands for it.
+    """
+    low, high = _ends(ours)
+    spread = cell.spread or ROUNDED
+    return low <= cell.value + spread and high >= cell.value - spread
+
+
+def exceeds_print(ours: Mapping[Hashable, Any], cell: Published) -> bool:
+    """Whether our interval, as in `meets_print`, lies above the printed value and its spread."""
+    return _ends(ours)[0] > cell.value + (cell.spread or 0.0)
+
+
+def _ends(ours: Mapping[Hashable, Any]) -> tuple[float, float]:
+    low, high = (ours["mean"] if pd.isna(ours["low"]) else ours[end] for end in ("low", "high"))
+    return low, high
+
+
 def scorecard_1(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFrame:
     """Every cell of MA-LfL's Table 1 beside ours, with a verdict.
 
@@ -219,13 +253,10 @@ def scorecard_1(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFra
     by_cell = {(cell["game"], cell["metric"], cell["agent"]): cell for cell in ours}
     for key, paper in TABLE_1.items():
         cell = by_cell[key]
-        mean, low, high = cell["mean"], cell["low"], cell["high"]
-        spread = paper.spread or 0.0
-        bottom, top = (mean, mean) if pd.isna(low) else (low, high)
-        meets = bottom <= paper.value + spread and top >= paper.value - spread
-        verdict = "reproduced" if meets else "differs"
-        rows.append((paper.place, paper.value, mean, low, high, cell["seeds"], verdict, chapter))
-    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+        numbers = cell["mean"], cell["low"], cell["high"], cell["seeds"]
+        verdict = reproduced(meets_print(cell, paper))
+        rows.append((paper.place, paper.value, *numbers, verdict, chapter))
+    return as_card(rows)
 
 
 def beyond_table_1(table: pd.DataFrame, estimator: str, chapter: str) -> pd.DataFrame:
@@ -242,8 +273,8 @@ def beyond_table_1(table: pd.DataFrame, estimator: str, chapter: str) -> pd.Data
         With `SCORECARD`, all of its rows "beyond".
     """
     card = scorecard_1(table, estimator, chapter)
-    tops = [cell.value + (cell.spread or 0.0) for cell in TABLE_1.values()]
-    better = card[card["low"].fillna(card["ours"]) > tops]
+    rows = card.rename(columns={"ours": "mean"}).to_dict("records")
+    better = card[list(map(exceeds_print, rows, TABLE_1.values()))]
     return better.assign(item=better["item"] + f", by {estimator}", verdict="beyond")
 
 
@@ -273,11 +304,10 @@ def scorecard_2(table: pd.DataFrame, estimator: str, setting: str, chapter: str)
     for key, paper in TABLE_2.items():
         cell = by_cell.loc[[key]].iloc[0]
         room = prediction_half_width(cell["sd"], cell["seeds"]) + ROUNDED
-        meets = abs(cell["mean"] - paper.value) <= room
-        verdict = "reproduced" if meets else "differs"
+        verdict = reproduced(abs(cell["mean"] - paper.value) <= room)
         numbers = cell["mean"], cell["low"], cell["high"], cell["seeds"]
         rows.append((paper.place, paper.value, *numbers, verdict, chapter))
-    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+    return as_card(rows)
 
 
 def scorecard_3(used: Mapping[str, float], chapter: str) -> pd.DataFrame:
@@ -297,7 +327,7 @@ def scorecard_3(used: Mapping[str, float], chapter: str) -> pd.DataFrame:
     for name, cell in TABLE_3.items():
         verdict = "as printed" if used[name] == cell.value else "differs"
         rows.append((cell.place, cell.value, used[name], None, None, None, verdict, chapter))
-    return pd.DataFrame(rows, columns=SCORECARD).astype({"seeds": "Int64"})
+    return as_card(rows)
 
 
 def scorecard_figure_3(growth: pd.DataFrame, chapter: str) -> pd.DataFrame:
@@ -316,6 +346,5 @@ def scorecard_figure_3(growth: pd.DataFrame, chapter: str) -> pd.DataFrame:
     """
     fits = growth[list(SHAPES)]
     share = (fits.idxmax(axis=1) == LOGARITHM).mean() if len(fits) else np.nan
-    verdict = "reproduced" if share > 0.5 else "differs"
-    row = ("MA-LfL, Figure 3", 1.0, share, None, None, None, verdict, chapter)
-    return pd.DataFrame([row], columns=SCORECARD).astype({"seeds": "Int64"})
+    row = ("MA-LfL, Figure 3", 1.0, share, None, None, None, reproduced(share > 0.5), chapter)
+    return as_card([row])

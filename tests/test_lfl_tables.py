@@ -183,6 +183,15 @@ def test_a_rounding_error_need_not_be_the_same_one(first, regret, verdict):
 
 
 LEARNERS = ("soft policy iteration", "Q-learning")
+LINES = [  # who and by which alpha, for each learner
+    ("learner", ""),
+    ("learner, last", ""),
+    ("as released", "the learner's"),
+    ("as released", "the model's"),
+    ("adaptive", "the learner's"),
+    ("adaptive", "the model's"),
+    ("adaptive", "as trusted"),
+]
 RUNS = {  # learner score, last score, score, own scale, trusted, of three seeds
     ("soft policy iteration", "as released"): [
         (4.1, 4.0, 4.7, 4.9, 4.7), (4.2, 4.1, 4.5, 5.0, 4.5), (4.3, 3.9, 4.9, 5.1, 4.9)
@@ -220,19 +229,7 @@ def column(learner, observer, name):
 def test_table_2_has_the_learner_once_and_every_observer_by_each_alpha():
     table = some_scores_table()
     keys = list(zip(table["learner"], table["who"], table["alpha"], strict=True))
-    assert keys == [
-        (learner, *row)
-        for learner in LEARNERS
-        for row in (
-            ("learner", ""),
-            ("learner, last", ""),
-            ("as released", "the learner's"),
-            ("as released", "the model's"),
-            ("adaptive", "the learner's"),
-            ("adaptive", "the model's"),
-            ("adaptive", "as trusted"),
-        )
-    ]
+    assert keys == [(learner, *row) for learner in LEARNERS for row in LINES]
 
 
 NAMED = {"the learner's": "score", "the model's": "own scale", "as trusted": "trusted"}
@@ -394,13 +391,7 @@ def test_the_printed_form_has_a_line_for_each_way_and_the_paper_first():
     assert list(printed.index) == [
         ("paper: learner", ""),
         ("paper: observer", ""),
-        ("learner", ""),
-        ("learner, last", ""),
-        ("as released", "the learner's"),
-        ("as released", "the model's"),
-        ("adaptive", "the learner's"),
-        ("adaptive", "the model's"),
-        ("adaptive", "as trusted"),
+        *LINES,
     ]
     assert list(printed.loc[("paper: learner", "")]) == ["4.18", "3.99 ± 0.88"]
     assert list(printed.loc[("paper: observer", "")]) == ["4.68 ± 0.24", "3.65 ± 0.78"]

@@ -24,9 +24,8 @@ from malfl.recovery.learner_models import Model
 from malfl.recovery.result import RecoveredReward
 
 MOST_STEPS = 100
-LEAST_SCORE = (
-    1e-6  # norm of the slope by the rewards at which the search ends, relative to the first
-)
+# Norm of the slope by the rewards at which the search ends, relative to the first.
+LEAST_SCORE = 1e-6
 PATIENCE, GAIN = 10, 0.01  # steps in which the log-likelihood must grow by so much
 STOPPED = 99  # SciPy's status of a search ended by what follows it
 ROUNDING = 1e-12  # slopes below this share of the largest are none

@@ -3,18 +3,16 @@
 import ast
 import os
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from built import HTML, ROOT
 from sphinx.util.inventory import InventoryFile
 
 import malfl
 
-ROOT = Path(__file__).parents[2]
-HTML = ROOT / os.environ.get("MALFL_SITE", "_build/quick") / "html"
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 
 
