@@ -199,7 +199,7 @@ def identity(prediction: Prediction) -> Bound:
 
 def equation_15(prediction: Prediction) -> Bound:
     """By definition, alpha (ln pi_new - ln pi-hat_new) = E[Q of R + sh_c] - E[Q of R-hat]."""
-    true, g = np.asarray(prediction.process.rewards[0]), prediction.canonical
+    true, g = prediction.reward, prediction.canonical
     shaped = true + g[:, None] - prediction.game.gamma * prediction.ahead(g)
     q = prediction.soft_q(shaped, prediction.policy)
     q_hat = prediction.soft_q(true + prediction.error, prediction.policy)
@@ -359,7 +359,7 @@ def rho_bound(prediction: Prediction) -> Bound:
     """
     alpha, gamma = prediction.alpha, prediction.game.gamma
     actions = math.log(prediction.policy.shape[1])
-    gap = np.ptp(prediction.process.rewards[0]) * (gamma if prediction.state_only else 1.0)
+    gap = np.ptp(prediction.reward) * (gamma if prediction.state_only else 1.0)
     right = actions + (gap + gamma * alpha * actions) / (alpha * (1 - gamma))
     return Bound(-_log_inverse_rho(prediction), float(right))
 
@@ -499,7 +499,7 @@ def _mean_error(prediction: Prediction, average: FloatArray, factor: float) -> B
     error = prediction.shaped_error(prediction.canonical)
     left = float(np.abs((average * error).sum(axis=1)).max())
     delta = _divergence(prediction)
-    gap = float(np.ptp(prediction.process.rewards[0]))
+    gap = float(np.ptp(prediction.reward))
     exponent = gap / (prediction.alpha * (1 - prediction.game.gamma))
     right = delta
     if delta * factor > 0:

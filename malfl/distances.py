@@ -20,7 +20,7 @@ from scipy.sparse.linalg import splu
 from malfl import checks
 from malfl.checks import FloatArray
 from malfl.games import Dynamics, Policies
-from malfl.soft import expectation_over_opponents, joint_probabilities, state_transitions
+from malfl.soft import joint_probabilities, over_opponents, own_transitions, state_transitions
 
 ROUNDING = 1e-10  # canonical forms shorter than this share of the largest reward are rounding
 
@@ -95,7 +95,7 @@ def starc(
         As `epic` does. An agent with a single action has no reward but shapings.
     """
     agent, joint_policy = dynamics.check_agent(agent), dynamics.check_policies(policies)
-    moves = expectation_over_opponents(dynamics, joint_policy, agent) @ dynamics.transitions
+    moves = own_transitions(dynamics, joint_policy, agent)
     uniform = joint_probabilities(dynamics, joint_policy, leave_out=agent) / dynamics.actions[agent]
     chain = state_transitions(dynamics, uniform)
     system = splu(csc_array(eye_array(dynamics.n_states) - dynamics.gamma * chain))
@@ -110,7 +110,7 @@ def starc(
         if own.shape[2] == 1:
             return own[:, :, 0]
         seen = moves.multiply(own.reshape(moves.shape)).sum(axis=1)
-        return np.asarray(seen).reshape(own.shape[:2])
+        return np.asarray(seen, dtype=np.float64).reshape(own.shape[:2])
 
     first, second = (_unit(expected(r, name), name, length) for r, name in ((a, "a"), (b, "b")))
     return min(length(first - second) / 2, 1.0)
@@ -129,8 +129,7 @@ def _own(
     if array.shape == (states, own):
         return array[:, :, None]
     if array.shape == (states, joint):
-        expect = expectation_over_opponents(dynamics, policies, agent)
-        return np.asarray((expect @ array.ravel()).reshape(states, own, 1))
+        return over_opponents(dynamics, policies, agent, array).reshape(states, own, 1)
     raise ValueError(
         f"{name} must have shape {(states,)}, {(states, own)}, {(states, joint)} or "
         f"{(states, own, states)}, got {array.shape}"

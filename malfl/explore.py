@@ -184,7 +184,7 @@ def tightening(guesses: Mapping[str, Prediction], deltas: Sequence[float]) -> li
                 "alpha": guess.alpha,
                 "gamma": guess.game.gamma,
                 "actions": guess.policy.shape[1],
-                "reward": [significant(x) for x in np.ravel(guess.process.rewards[0])],
+                "reward": [significant(x) for x in np.ravel(guess.reward)],
                 "pattern": [significant(x, 3) for x in left.ravel()],
                 "rows": rows,
             }

@@ -1,6 +1,7 @@
 """Markov games (MA-LfL, Definition 3.1) and what is left of one when its rewards are hidden."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -139,6 +140,9 @@ class MarkovGame(Dynamics):
         gamma: float,
     ) -> None:
         super().__init__(actions=actions, transitions=transitions, start=start, gamma=gamma)
+        self._set_rewards(rewards)
+
+    def _set_rewards(self, rewards: Sequence[npt.ArrayLike]) -> None:
         checks.one_per_agent(rewards, "rewards", self.n_agents)
         _set(self, "rewards", tuple(self._reward(r, i) for i, r in enumerate(rewards)))
 
@@ -163,10 +167,9 @@ class MarkovGame(Dynamics):
 
     def with_rewards(self, rewards: Sequence[npt.ArrayLike]) -> "MarkovGame":
         """The same game for others, one array an agent."""
-        return MarkovGame(
-            actions=self.actions, transitions=self.transitions, rewards=rewards,
-            start=self.start, gamma=self.gamma,
-        )  # fmt: skip
+        other = copy(self)
+        other._set_rewards(rewards)
+        return other
 
     def without_rewards(self) -> Dynamics:
         """The game as its observers know it (MA-LfL, Assumption 3.4)."""

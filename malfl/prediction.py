@@ -18,9 +18,10 @@ from malfl.games import MarkovGame, Policies
 from malfl.soft import (
     DENSE_STATES,
     entropy,
-    expectation_over_opponents,
     improve_all,
     induced_mdp,
+    over_opponents,
+    own_transitions,
     soft_optimum,
     soft_q,
     state_transitions,
@@ -113,12 +114,17 @@ class Prediction:
         return induced_mdp(self.game, self.policies, self.agent)
 
     @cached_property
+    def reward(self) -> FloatArray:
+        """E over a^-i of R, the reward of the agent's process, shape (S, A_i)."""
+        rewards = self.game.joint_reward(self.agent)
+        return over_opponents(self.game, self.policies, self.agent, rewards)
+
+    @cached_property
     def error(self) -> FloatArray:
         """E over a^-i of R-hat - R, shape (S, A_i)."""
         joint = self.guess[:, None] if self.guess.ndim == 1 else self.guess
         wrong = joint - self.game.joint_reward(self.agent)
-        expect = expectation_over_opponents(self.game, self.policies, self.agent)
-        return np.asarray((expect @ wrong.ravel()).reshape(self.policy.shape))
+        return over_opponents(self.game, self.policies, self.agent, wrong)
 
     @cached_property
     def q_error(self) -> FloatArray:
@@ -139,7 +145,7 @@ class Prediction:
     @cached_property
     def q(self) -> FloatArray:
         """Soft Q of the agent's own actions, averaged over the others', shape (S, A_i)."""
-        return soft_q(self.process, (self.policy,), 0, self.alpha)
+        return self.soft_q(self.reward, self.policy)
 
     @cached_property
     def optimum(self) -> FloatArray:
@@ -195,7 +201,7 @@ class Prediction:
     @cached_property
     def moves(self) -> "FloatArray | csr_array":
         """``P(s'|s, a^i)``, shape (S * A_i, S); dense up to `DENSE_STATES` states."""
-        sparse = self.process.transitions
+        sparse = own_transitions(self.game, self.policies, self.agent)
         return sparse.toarray() if self.game.n_states <= DENSE_STATES else sparse
 
     @cached_property

@@ -15,7 +15,7 @@ from scipy.sparse.linalg import bicgstab
 from scipy.special import entr, log_softmax, logsumexp
 
 from malfl import checks
-from malfl.checks import FloatArray
+from malfl.checks import FloatArray, IntArray
 from malfl.games import Dynamics, MarkovGame, Policies
 
 DENSE_STATES = 1000  #: up to here a dense solve is the faster one
@@ -64,13 +64,23 @@ def joint_probabilities(
 
 
 def state_transitions(dynamics: Dynamics, probabilities: FloatArray) -> csr_array:
-    """The chain of states, shape (S, S), under joint action probabilities (S, A)."""
+    """The chain of states, shape (S, S), under joint action probabilities (S, A), sparse."""
     states, joint = probabilities.shape
     average = csr_array(
         (probabilities.ravel(), np.arange(states * joint), np.arange(states + 1) * joint),
         shape=(states, states * joint),
     )
     return csr_array(average @ dynamics.transitions)
+
+
+def dense_state_transitions(dynamics: Dynamics, probabilities: FloatArray) -> FloatArray:
+    """The same as a dense array, which is quicker to get as long as there are few states."""
+    states, moves = dynamics.n_states, dynamics.transitions
+    many = np.diff(moves.indptr)
+    weights = np.repeat(probabilities.ravel(), many) * moves.data
+    pairs = np.repeat(np.arange(states) * states, many.reshape(states, -1).sum(axis=1))
+    sums = np.bincount(pairs + moves.indices, weights, minlength=states * states)
+    return np.asarray(sums, dtype=np.float64).reshape(states, states)
 
 
 def expectation_over_opponents(
@@ -82,13 +92,34 @@ def expectation_over_opponents(
     """
     states, joint, own = dynamics.n_states, dynamics.n_joint_actions, dynamics.actions[agent]
     weights = joint_probabilities(dynamics, policies, leave_out=agent)
-    rows = np.arange(states)[:, None] * own + dynamics.own_actions[agent][None, :]
+    by_own = _by_own_action(dynamics, agent)
+    columns = np.arange(states)[:, None] * joint + by_own
     matrix = csr_array(
-        (weights.ravel(), (rows.ravel(), np.arange(states * joint))),
+        (weights[:, by_own].ravel(), columns.ravel(), np.arange(states * own + 1) * (joint // own)),
         shape=(states * own, states * joint),
     )
     matrix.eliminate_zeros()
     return matrix
+
+
+def over_opponents(
+    dynamics: Dynamics, policies: Sequence[FloatArray], agent: int, values: FloatArray
+) -> FloatArray:
+    """E over a^-i ~ pi^-i of values (S, A), shape (S, A_i); NaN where an opponent's policy is."""
+    weighted = joint_probabilities(dynamics, policies, leave_out=agent) * values
+    grouped = weighted[:, _by_own_action(dynamics, agent)]
+    each = grouped.reshape(dynamics.n_states, dynamics.actions[agent], -1)
+    return np.asarray(each.sum(axis=2))
+
+
+def _by_own_action(dynamics: Dynamics, agent: int) -> IntArray:
+    """Joint actions (A,), those with the same action of the agent next to each other."""
+    return np.argsort(dynamics.own_actions[agent], kind="stable")
+
+
+def own_transitions(dynamics: Dynamics, policies: Sequence[FloatArray], agent: int) -> csr_array:
+    """``P(s'|s, a^i)`` while the others keep to their policies, shape (S * A_i, S)."""
+    return csr_array(expectation_over_opponents(dynamics, policies, agent) @ dynamics.transitions)
 
 
 def induced_mdp(game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int) -> MarkovGame:
@@ -106,13 +137,11 @@ def induced_mdp(game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int)
     MarkovGame
         A game of one agent.
     """
-    agent = game.check_agent(agent)
-    expect = expectation_over_opponents(game, game.check_policies(policies), agent)
-    reward = expect @ game.joint_reward(agent).ravel()
+    agent, joint_policy = game.check_agent(agent), game.check_policies(policies)
     return MarkovGame(
         actions=(game.actions[agent],),
-        transitions=expect @ game.transitions,
-        rewards=[reward.reshape(game.n_states, -1)],
+        transitions=own_transitions(game, joint_policy, agent),
+        rewards=[over_opponents(game, joint_policy, agent, game.joint_reward(agent))],
         start=game.start,
         gamma=game.gamma,
     )
@@ -147,11 +176,13 @@ def soft_value_error(
 
     It is the largest change by one more backup, over 1 - gamma: backups shrink distances by gamma.
     """
-    chain, gains = _chain(game, game.check_policies(policies), [game.check_agent(agent)], alpha)
+    agent, joint_policy = game.check_agent(agent), game.check_policies(policies)
+    probabilities = joint_probabilities(game, joint_policy)
+    (gain,) = _gains(game, joint_policy, probabilities, [agent], alpha)
     claimed = checks.finite(value, "value")
     if claimed.shape != (game.n_states,):
         raise ValueError(f"value must have shape {(game.n_states,)}, got {claimed.shape}")
-    return _error(chain, gains[0], game.gamma, claimed)
+    return _error(state_transitions(game, probabilities), gain, game.gamma, claimed)
 
 
 def soft_q(
@@ -187,7 +218,7 @@ def marginal_backup(
         Of the states, (S,).
     """
     q = _backup(game, agent, value)
-    return _over_opponents(game, game.check_policies(policies), agent, q)
+    return over_opponents(game, game.check_policies(policies), agent, q)
 
 
 def soft_return(
@@ -210,7 +241,7 @@ def improve_all(
     joint_policy = game.check_policies(policies)
     values = _soft_values(game, joint_policy, range(game.n_agents), alpha)
     q = tuple(
-        _over_opponents(game, joint_policy, i, _backup(game, i, value))
+        over_opponents(game, joint_policy, i, _backup(game, i, value))
         for i, value in enumerate(values)
     )
     return q, tuple(improve(one, alpha) for one in q)
@@ -264,35 +295,35 @@ def _backup(game: MarkovGame, agent: int, value: FloatArray) -> FloatArray:
     return np.asarray(game.joint_reward(agent) + game.gamma * future)
 
 
-def _over_opponents(game: MarkovGame, policies: Policies, agent: int, q: FloatArray) -> FloatArray:
-    """E over a^-i ~ pi^-i of values (S, A), shape (S, A_i)."""
-    expect = expectation_over_opponents(game, policies, agent)
-    return np.asarray((expect @ q.ravel()).reshape(game.n_states, -1))
-
-
 def _soft_values(
     game: MarkovGame, policies: Policies, agents: Sequence[int], alpha: float
 ) -> FloatArray:
     """V of some agents, shape (agents, S), from one linear system."""
-    chain, gains = _chain(game, policies, agents, alpha)
+    probabilities = joint_probabilities(game, policies)
+    gains = _gains(game, policies, probabilities, agents, alpha)
     states = game.n_states
     if states <= DENSE_STATES:
-        return np.asarray(solve(np.eye(states) - game.gamma * chain.toarray(), gains.T).T)
+        dense = dense_state_transitions(game, probabilities)
+        return np.asarray(solve(np.eye(states) - game.gamma * dense, gains.T).T)
+    chain = state_transitions(game, probabilities)
     matrix = csr_array(eye_array(states, format="csr") - game.gamma * chain)
     return np.array([_iterate(matrix, chain, gain, game.gamma) for gain in gains])
 
 
-def _chain(
-    game: MarkovGame, policies: Policies, agents: Sequence[int], alpha: float
-) -> tuple[csr_array, FloatArray]:
-    """Transitions between states (S, S), and what each agent gains in a state, (agents, S)."""
+def _gains(
+    game: MarkovGame,
+    policies: Policies,
+    probabilities: FloatArray,
+    agents: Sequence[int],
+    alpha: float,
+) -> FloatArray:
+    """Expected reward and entropy of some agents in each state, shape (agents, S)."""
     checks.positive(alpha, "alpha")
-    probabilities = joint_probabilities(game, policies)
     gains = [
         (probabilities * game.joint_reward(i)).sum(axis=1) + alpha * entropy(policies[i])
         for i in agents
     ]
-    return state_transitions(game, probabilities), np.array(gains)
+    return np.array(gains)
 
 
 def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, gamma: float) -> FloatArray:

@@ -57,6 +57,27 @@ def test_large_games_are_solved_sparsely_with_the_same_result(monkeypatch, game,
     np.testing.assert_allclose(soft.soft_value(game, policies, 0, ALPHA), dense, atol=1e-11)
 
 
+def test_the_chain_is_the_same_dense_and_sparse(game, policies):
+    probabilities = soft.joint_probabilities(game, policies)
+    dense = soft.dense_state_transitions(game, probabilities)
+    np.testing.assert_allclose(dense.sum(axis=1), 1)
+    sparse = soft.state_transitions(game, probabilities).toarray()
+    np.testing.assert_allclose(dense, sparse, atol=1e-15)
+
+
+def test_where_an_opponent_is_unknown_so_is_the_expectation(game, policies):
+    q = np.arange(game.n_states * game.n_joint_actions).reshape(game.n_states, -1)
+    known = soft.over_opponents(game, policies, 0, q)
+    forgotten = [policy.copy() for policy in policies]
+    forgotten[0][:] = np.nan  # the agent's own, which is not used
+    np.testing.assert_array_equal(soft.over_opponents(game, forgotten, 0, q), known)
+    if game.n_agents > 1:
+        forgotten[1][1] = np.nan
+        missing = np.isnan(soft.over_opponents(game, forgotten, 0, q))
+        assert missing[1].all()
+        assert not np.delete(missing, 1, axis=0).any()
+
+
 def test_improvement_is_the_softmax():
     q = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(soft.improve(q, 0.4), naive.improve(q, 0.4), atol=1e-15)

@@ -6,7 +6,7 @@ from numba import njit
 
 from malfl.checks import FloatArray, IntArray
 from malfl.games import Dynamics, MarkovGame, Policies
-from malfl.soft import joint_probabilities, state_transitions
+from malfl.soft import dense_state_transitions, joint_probabilities
 
 
 def cumulative(odds: FloatArray) -> FloatArray:
@@ -103,5 +103,5 @@ def numpy_loop(
 
 def quantecon_chain(dynamics: Dynamics, policies: Policies) -> "quantecon.MarkovChain":
     """The chain of states under a joint policy, for ``simulate_indices``."""
-    chain = state_transitions(dynamics, joint_probabilities(dynamics, policies)).toarray()
+    chain = dense_state_transitions(dynamics, joint_probabilities(dynamics, policies))
     return quantecon.MarkovChain(chain / chain.sum(axis=1, keepdims=True))

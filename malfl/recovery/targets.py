@@ -7,7 +7,7 @@ import numpy as np
 from malfl import checks
 from malfl.checks import FloatArray
 from malfl.games import Dynamics
-from malfl.soft import expectation_over_opponents
+from malfl.soft import own_transitions
 
 
 def improvement_targets(
@@ -54,7 +54,7 @@ def improvement_targets(
     for h in range(1, len(own)):
         before = [policy[h - 1] for policy in policies]
         divergence = (own[h - 1] * (logs[h - 1] - logs[h])).sum(axis=-1)
-        reach = expectation_over_opponents(dynamics, before, agent) @ dynamics.transitions
+        reach = own_transitions(dynamics, before, agent)
         expected = (reach @ divergence).reshape(own.shape[1:])
         targets[h - 1] = alpha * logs[h] + alpha * dynamics.gamma * expected
     return targets

@@ -6,14 +6,13 @@ from malfl.bounds import Bound
 from malfl.checks import FloatArray
 from malfl.prediction import Prediction
 from malfl.soft import (
+    dense_state_transitions,
     entropy,
-    expectation_over_opponents,
     improve_all,
     joint_probabilities,
     marginal_soft_q,
-    soft_q,
+    over_opponents,
     soft_return,
-    state_transitions,
 )
 
 ROUNDING = 1e-10  # that an equation may be off by, relative to what it is about
@@ -75,8 +74,8 @@ def definition_4_3_as_printed(p: Prediction) -> Bound | None:
 
 def lemma_4_6(p: Prediction) -> Bound:
     """Soft Q of the agent's process is the expectation of its soft Q in the game."""
-    expect = expectation_over_opponents(p.game, p.policies, p.agent)
-    return equation((expect @ p.joint_q.ravel()).reshape(p.q.shape) - p.q, _size(p.q))
+    expected = over_opponents(p.game, p.policies, p.agent, p.joint_q)
+    return equation(expected - p.q, _size(p.q))
 
 
 def theorem_4_1(p: Prediction) -> Bound | None:
@@ -86,7 +85,7 @@ def theorem_4_1(p: Prediction) -> Bound | None:
 
 def theorem_4_7(p: Prediction) -> Bound:
     """Nor does that of one agent among others who keep to their policies."""
-    return _improves(p, soft_q(p.process, (np.exp(p.logs),), 0, p.alpha))
+    return _improves(p, p.soft_q(p.reward, np.exp(p.logs)))
 
 
 def theorem_4_7_simultaneous(p: Prediction) -> Bound | None:
@@ -166,7 +165,7 @@ def _summed(p: Prediction) -> FloatArray:
     """
     joint = joint_probabilities(p.game, p.policies)
     gains = (joint * p.game.joint_reward(p.agent)).sum(axis=1) + p.alpha * entropy(p.policy)
-    power = p.game.gamma * state_transitions(p.game, joint).toarray()
+    power = p.game.gamma * dense_state_transitions(p.game, joint)
     sums = gains
     while np.abs(power).max() > 1e-18:
         sums = sums + power @ sums

@@ -7,14 +7,9 @@ from scipy.special import log_softmax, logsumexp, xlogy
 from malfl.bounds import Bound
 from malfl.checks import FloatArray
 from malfl.estimation import entropy_regularised
-from malfl.games import MarkovGame
 from malfl.identifiability import open_directions
 from malfl.prediction import Prediction
-from malfl.soft import (
-    entropy,
-    expectation_over_opponents,
-    marginal_soft_q,
-)
+from malfl.soft import entropy, marginal_soft_q, over_opponents
 from malfl.statements.improvement import equation, theorem_4_7_simultaneous
 
 
@@ -70,7 +65,7 @@ def theorem_5_1(p: Prediction) -> Bound:
 
 def equation_8(p: Prediction) -> Bound:
     """Eq. 8 taken by itself: the right-hand side is R~, no shaping in between."""
-    return equation(_target(p) - p.process.rewards[0], _size(_target(p)))
+    return equation(_target(p) - p.reward, _size(_target(p)))
 
 
 def lfl_theorem_2(p: Prediction) -> Bound:
@@ -92,7 +87,7 @@ def remark_5_2(p: Prediction) -> Bound | None:
 def equation_5(p: Prediction) -> Bound:
     """With the next action drawn from pi, soft Q of own actions satisfies Eq. 5."""
     value = (p.policy * p.q).sum(axis=1) + p.alpha * entropy(p.policy)
-    off = p.q - p.process.rewards[0] - p.game.gamma * p.ahead(value)
+    off = p.q - p.reward - p.game.gamma * p.ahead(value)
     return equation(off, _size(p.q))
 
 
@@ -110,8 +105,8 @@ def equation_11_after(p: Prediction) -> Bound | None:
     if p.game.n_agents == 1:
         return None
     divergence = _divergence_before(p, p.logs)
-    expect = expectation_over_opponents(p.game, p.everyone_after, p.agent)
-    ahead = (expect @ (p.game.transitions @ divergence)).reshape(p.policy.shape)
+    after = (p.game.transitions @ divergence).reshape(p.game.n_states, -1)
+    ahead = over_opponents(p.game, p.everyone_after, p.agent, after)
     return _up_to_shaping(p, p.alpha * p.logs + p.alpha * p.game.gamma * ahead)
 
 
@@ -183,7 +178,7 @@ def new_action_q(p: Prediction) -> FloatArray:
 
     pi_new is the improvement by the true soft Q; entropies are those of pi, as printed.
     """
-    new, reward = np.exp(p.logs), np.asarray(p.process.rewards[0])
+    new, reward = np.exp(p.logs), np.asarray(p.reward)
     value = p.discounted(new, (new * reward).sum(axis=1) + p.alpha * entropy(p.policy))
     return reward + p.game.gamma * p.ahead(value)
 
@@ -199,11 +194,7 @@ def _same_improvement(p: Prediction, factor: float) -> Bound:
     ahead = (p.game.transitions @ g).reshape(p.game.n_states, -1)
     rewards = [p.game.joint_reward(i) for i in range(p.game.n_agents)]
     rewards[p.agent] = rewards[p.agent] + g[:, None] - factor * ahead
-    shaped = MarkovGame(
-        actions=p.game.actions, transitions=p.game.transitions, rewards=rewards,
-        start=p.game.start, gamma=p.game.gamma,
-    )  # fmt: skip
-    q = marginal_soft_q(shaped, p.policies, p.agent, p.alpha) / p.alpha
+    q = marginal_soft_q(p.game.with_rewards(rewards), p.policies, p.agent, p.alpha) / p.alpha
     logs = log_softmax(q, axis=1)
     return equation(logs - p.logs, _size(q))
 
@@ -220,7 +211,7 @@ def _up_to_shaping(p: Prediction, target: FloatArray) -> Bound:
     """Whether a target for the expected reward is right but for a shaping."""
     shaping = p.shaping_matrix
     dense = shaping if isinstance(shaping, np.ndarray) else shaping.toarray()
-    return _left_over((target - p.process.rewards[0]).ravel(), dense)
+    return _left_over((target - p.reward).ravel(), dense)
 
 
 def _left_over(values: FloatArray, shaping: FloatArray) -> Bound:
@@ -247,7 +238,7 @@ def _minus_log_z(p: Prediction) -> FloatArray:
 
 def _shaped(p: Prediction, g: FloatArray) -> FloatArray:
     """R~ + g(s) - gamma E[g(s')], shape (S, A_i)."""
-    return np.asarray(p.process.rewards[0] + g[:, None] - p.game.gamma * p.ahead(g))
+    return np.asarray(p.reward + g[:, None] - p.game.gamma * p.ahead(g))
 
 
 def _state_function(p: Prediction) -> FloatArray:

@@ -12,8 +12,8 @@ from malfl import MarkovGame
 from malfl.random_games import random_predictions
 
 CACHED = (
-    "process", "error", "q_error", "everyone_after", "joint_q", "q", "optimum", "logs", "change",
-    "divergence", "canonical",
+    "process", "reward", "error", "q_error", "everyone_after", "joint_q", "q", "optimum", "logs",
+    "change", "divergence", "canonical",
 )  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def spoiled(prediction, **wrong):
     result = copy.copy(prediction)
     if "process" in wrong:
         wrong["moves"] = wrong["process"].transitions.toarray()
+        wrong["reward"] = wrong["process"].rewards[0]
     result.__dict__.update(wrong)
     return result
 
