@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +80,7 @@ class Dynamics:
     @property
     def n_joint_actions(self) -> int:
         """Number of joint actions A."""
-        return int(np.prod(self.actions))
+        return prod(self.actions)
 
     @property
     def is_deterministic(self) -> bool:
@@ -195,7 +196,7 @@ def _start_distribution(start: int | npt.ArrayLike, states: int) -> FloatArray:
 def _transition_matrix(
     transitions: npt.ArrayLike | sparray | spmatrix, actions: tuple[int, ...]
 ) -> csr_array:
-    joint = int(np.prod(actions))
+    joint = prod(actions)
     if issparse(transitions):
         if transitions.ndim != 2 or transitions.dtype.kind not in "biuf":
             raise TypeError(
@@ -229,7 +230,7 @@ def _transition_matrix(
 
 
 def _from_table(table: npt.NDArray[np.integer], actions: tuple[int, ...]) -> csr_array:
-    states, joint = table.shape[0], int(np.prod(actions))
+    states, joint = table.shape[0], prod(actions)
     if table.shape not in ((states, joint), (states, *actions)):
         raise ValueError(
             f"transitions, a table of next states, must have shape {(states, joint)} "
@@ -246,13 +247,16 @@ def _from_table(table: npt.NDArray[np.integer], actions: tuple[int, ...]) -> csr
 
 
 def _from_probabilities(array: FloatArray, actions: tuple[int, ...]) -> csr_array:
-    states, joint = array.shape[0], int(np.prod(actions))
+    states, joint = array.shape[0], prod(actions)
     if array.shape not in ((states, joint, states), (states, *actions, states)):
         raise ValueError(
             f"transitions, probabilities, must have shape {(states, joint, states)} "
             f"or {(states, *actions, states)}, got {array.shape}"
         )
-    return csr_array(array.reshape(states * joint, states))
+    rows = array.reshape(states * joint, states)
+    reached = rows != 0
+    ends = np.append(0, reached.sum(axis=1).cumsum())
+    return csr_array((rows[reached], reached.nonzero()[1], ends), shape=rows.shape)
 
 
 def _check_rows(matrix: csr_array, joint: int) -> None:

@@ -17,6 +17,7 @@ from malfl.checks import FloatArray
 from malfl.games import MarkovGame, Policies
 from malfl.soft import (
     DENSE_STATES,
+    dense_own_transitions,
     entropy,
     improve_all,
     induced_mdp,
@@ -201,8 +202,8 @@ class Prediction:
     @cached_property
     def moves(self) -> "FloatArray | csr_array":
         """``P(s'|s, a^i)``, shape (S * A_i, S); dense up to `DENSE_STATES` states."""
-        sparse = own_transitions(self.game, self.policies, self.agent)
-        return sparse.toarray() if self.game.n_states <= DENSE_STATES else sparse
+        get = dense_own_transitions if self.game.n_states <= DENSE_STATES else own_transitions
+        return get(self.game, self.policies, self.agent)
 
     @cached_property
     def shaping_matrix(self) -> "FloatArray | csr_array":

@@ -75,12 +75,7 @@ def state_transitions(dynamics: Dynamics, probabilities: FloatArray) -> csr_arra
 
 def dense_state_transitions(dynamics: Dynamics, probabilities: FloatArray) -> FloatArray:
     """The same as a dense array, which is quicker to get as long as there are few states."""
-    states, moves = dynamics.n_states, dynamics.transitions
-    many = np.diff(moves.indptr)
-    weights = np.repeat(probabilities.ravel(), many) * moves.data
-    pairs = np.repeat(np.arange(states) * states, many.reshape(states, -1).sum(axis=1))
-    sums = np.bincount(pairs + moves.indices, weights, minlength=states * states)
-    return np.asarray(sums, dtype=np.float64).reshape(states, states)
+    return _summed_moves(dynamics, probabilities, np.zeros(dynamics.n_joint_actions, dtype=int), 1)
 
 
 def expectation_over_opponents(
@@ -120,6 +115,30 @@ def _by_own_action(dynamics: Dynamics, agent: int) -> IntArray:
 def own_transitions(dynamics: Dynamics, policies: Sequence[FloatArray], agent: int) -> csr_array:
     """``P(s'|s, a^i)`` while the others keep to their policies, shape (S * A_i, S)."""
     return csr_array(expectation_over_opponents(dynamics, policies, agent) @ dynamics.transitions)
+
+
+def dense_own_transitions(
+    dynamics: Dynamics, policies: Sequence[FloatArray], agent: int
+) -> FloatArray:
+    """The same as a dense array, which is quicker to get as long as there are few states."""
+    weights = joint_probabilities(dynamics, policies, leave_out=agent)
+    own = dynamics.own_actions[agent]
+    return _summed_moves(dynamics, weights, own, dynamics.actions[agent])
+
+
+def _summed_moves(
+    dynamics: Dynamics, weights: FloatArray, group: IntArray, groups: int
+) -> FloatArray:
+    """Weights (S, A) times P(s'|s, a), summed over joint actions of a group, (S * groups, S)."""
+    states, moves = dynamics.n_states, dynamics.transitions
+    rows = (np.arange(states)[:, None] * groups + group).ravel()
+    many = np.diff(moves.indptr)
+    sums = np.bincount(
+        np.repeat(rows, many) * states + moves.indices,
+        np.repeat(weights.ravel(), many) * moves.data,
+        minlength=states * groups * states,
+    )
+    return np.asarray(sums, dtype=np.float64).reshape(states * groups, states)
 
 
 def induced_mdp(game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int) -> MarkovGame:

@@ -65,6 +65,14 @@ def test_the_chain_is_the_same_dense_and_sparse(game, policies):
     np.testing.assert_allclose(dense, sparse, atol=1e-15)
 
 
+def test_own_transitions_are_the_same_dense_and_sparse(game, policies):
+    for agent in range(game.n_agents):
+        dense = soft.dense_own_transitions(game, policies, agent)
+        np.testing.assert_allclose(dense.sum(axis=1), 1)
+        sparse = soft.own_transitions(game, policies, agent).toarray()
+        np.testing.assert_allclose(dense, sparse, atol=1e-15)
+
+
 def test_where_an_opponent_is_unknown_so_is_the_expectation(game, policies):
     q = np.arange(game.n_states * game.n_joint_actions).reshape(game.n_states, -1)
     known = soft.over_opponents(game, policies, 0, q)

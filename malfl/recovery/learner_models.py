@@ -15,7 +15,7 @@ from malfl.checks import FloatArray
 from malfl.games import Dynamics, MarkovGame
 from malfl.kernels.q_learning import q_learning_with_slopes
 from malfl.sampling import Trajectories
-from malfl.soft import entropy, own_transitions, soft_optimum
+from malfl.soft import dense_own_transitions, entropy, soft_optimum
 
 Course = tuple[FloatArray, FloatArray]
 """Logits of pi_1..pi_H, (H, S, A_i), and their derivatives by the rewards, (H, S, A_i, S)."""
@@ -38,7 +38,7 @@ def reach(dynamics: Dynamics, policies: Sequence[FloatArray], agent: int) -> Flo
     moves = np.empty((rounds, states, own, states))
     for h in range(rounds):
         now = [np.where(np.isnan(p[h]), 1 / p.shape[2], p[h]) for p in policies]
-        moves[h] = own_transitions(dynamics, now, agent).toarray().reshape(states, own, states)
+        moves[h] = dense_own_transitions(dynamics, now, agent).reshape(states, own, states)
     return moves
 
 

@@ -9,7 +9,7 @@ from malfl import checks
 from malfl.checks import FloatArray
 from malfl.games import Dynamics
 from malfl.recovery.logit import AffineLogits
-from malfl.soft import dense_state_transitions, entropy, joint_probabilities, own_transitions
+from malfl.soft import dense_own_transitions, dense_state_transitions, entropy, joint_probabilities
 
 
 def structural_logits(
@@ -49,7 +49,7 @@ def structural_logits(
     for h in range(number):
         now = [np.where(np.isnan(p[h]), 1 / p.shape[2], p[h]) for p in histories]
         chain = dense_state_transitions(dynamics, joint_probabilities(dynamics, now))
-        reach = own_transitions(dynamics, now, agent)
+        reach = dense_own_transitions(dynamics, now, agent)
         bonus = alpha * entropy(now[agent])
         value = solve(
             np.eye(states) - dynamics.gamma * chain, np.column_stack([np.eye(states), bonus])
