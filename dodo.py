@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ if PROFILE not in PROFILES:
 BUILD = ROOT / "_build" / PROFILE
 NOTEBOOKS = BUILD / "notebooks"
 RESULTS = BUILD / "results"
+MEMORY = BUILD / "memory"
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 HEADLINES = RESULTS / "headlines.json"
 GATHERED = (
@@ -72,7 +74,7 @@ SHOWN = ("malfl", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", 
 DOIT_CONFIG = {
     "dep_file": str(BUILD / "doit.json"),
     "backend": "json",
-    "default_tasks": ["scorecard", "site"],
+    "default_tasks": ["execute", "scorecard", "site"],
     "verbosity": 2,
     "continue": True,
 }
@@ -88,7 +90,10 @@ def task_execute() -> Iterator[dict[str, Any]]:
     """Execute a chapter, unless it was with the same code, parameters and versions.
 
     A chapter that measures times waits until all others are done, and has the machine to itself.
+    Chapters that keep runs in a memory come one after the other, so that none makes them twice.
     """
+    sharing = [chapter for chapter in CHAPTERS if "memory=memory" in chapter.read_text()]
+    before = {later: [f"execute:{first.stem}"] for first, later in pairwise(sharing)}
     timed = [chapter for chapter in CHAPTERS if "malfl.benchmarks" in chapter.read_text()]
     others = [f"execute:{chapter.stem}" for chapter in CHAPTERS if chapter not in timed]
     for chapter in CHAPTERS:
@@ -99,7 +104,7 @@ def task_execute() -> Iterator[dict[str, Any]]:
         yield {
             "name": chapter.stem,
             "uptodate": [(is_current, [executed, inputs])],
-            "task_dep": others if chapter in timed else [],
+            "task_dep": others if chapter in timed else before.get(chapter, []),
             "targets": [str(executed)],
             "actions": [(execute, [chapter, executed, parameters, changed, inputs])],
         }
@@ -225,6 +230,8 @@ def execute(
     shutil.rmtree(desk, ignore_errors=True)
     for folder in (executed.parent, failed.parent, desk, RESULTS):
         folder.mkdir(parents=True, exist_ok=True)
+    MEMORY.mkdir(exist_ok=True)
+    (desk / MEMORY.name).symlink_to(MEMORY)  # chapters share their runs
     failed.unlink(missing_ok=True)
     running = desk / chapter.name
     began = time.perf_counter()

@@ -28,6 +28,8 @@ class Results:
     ----------
     folder
         Made if it does not exist.
+    name
+        Of the parameter that tells the folder.
 
     Raises
     ------
@@ -35,14 +37,14 @@ class Results:
         If the folder cannot be made or written to.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], name: str = "results") -> None:
         self.folder = Path(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()
         except OSError as error:
             raise ValueError(
-                f"results must be a folder that can be written, '{folder}' is not: {error.strerror}"
+                f"{name} must be a folder that can be written, '{folder}' is not: {error.strerror}"
             ) from None
 
     def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:

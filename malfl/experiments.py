@@ -1,5 +1,8 @@
 """Experiments: agents learn, others watch, and what they recover is scored, for many seeds."""
 
+import itertools
+import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +17,7 @@ from malfl.estimation import estimate_dynamics, estimate_policies
 from malfl.games import MarkovGame
 from malfl.learners.learn import learning
 from malfl.logs import LearningLog
+from malfl.memory import Memory, game_name, run_name
 from malfl.parallel import Job, cores, run
 from malfl.recovery import RecoveredReward, recover
 from malfl.recovery.alone import alone
@@ -81,6 +85,7 @@ def watch(
     against: Mapping[str, MarkovGame] | None = None,
     agents: Sequence[int] | None = None,
     threads: int | None = None,
+    memory: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """Let agents learn, recover rewards as the next agent sees them, and score them.
 
@@ -98,6 +103,10 @@ def watch(
     threads
         Runs at the same time, by default as many as there are processors. The results do not
         depend on it.
+    memory
+        A folder that keeps the scores of every run that ends. What is found there is not done
+        again: work that was stopped goes on where it was, and several tables can share their runs.
+        Only for settings and options that are names and numbers.
 
     Returns
     -------
@@ -108,27 +117,75 @@ def watch(
     """
     threads = cores() if threads is None else checks.count(threads, "threads")
     replays = any(one.options["method"] == "replay" for one in estimators.values())
-    record = any(one.needs_steps for one in estimators.values())
+    lengths = [settings["iterations"] - 1] if improvements is None else improvements
+    played = settings["iterations"] * settings["episodes"] * settings["steps"]
+    watched = max(len(agents or game.actions) for game in games.values())
+    steps = played * (1 + watched * replays)
+    kept = None if memory is None else Memory(memory)
+
+    def scored(
+        game: MarkovGame, seed: int, truths: Mapping[str, MarkovGame], ways: Sequence[str]
+    ) -> Job[dict[_Row, Any]]:
+        chosen = {way: estimators[way] for way in ways}
+        record = any(one.needs_steps for one in chosen.values())
+        log = yield from learning(game, seed=seed, record=record, **settings)
+        recovered = yield from recovering(log, chosen, lengths, agents, seed)
+        return {
+            _Row(agent, way, length, truth): score(found, other, agent)
+            for agent, way, length, found in recovered
+            for truth, other in truths.items()
+        }
+
+    def remembered(
+        memory: Memory, game: MarkovGame, seed: int, truths: Mapping[str, MarkovGame]
+    ) -> Job[dict[_Row, Any]]:
+        who = range(game.n_agents) if agents is None else agents
+        keys = {
+            row: row.key(estimators[row.way], truths[row.truth])
+            for row in itertools.starmap(_Row, itertools.product(who, estimators, lengths, truths))
+        }
+        this = run_name(game, settings, seed)
+        known = memory.recall(this)
+        if missing := {row.way: None for row, key in keys.items() if key not in known}:
+            found = yield from scored(game, seed, truths, list(missing))
+            known |= {keys[row]: scores for row, scores in found.items()}
+            memory.keep(this, known)
+        else:
+            yield steps
+        return {row: known[key] for row, key in keys.items()}
 
     def work(name: str, game: MarkovGame, seed: int) -> Job[list[tuple[Any, ...]]]:
-        log = yield from learning(game, seed=seed, record=record, **settings)
-        recovered = yield from recovering(log, estimators, improvements, agents, seed)
         truths = {name: game} if against is None else against
+        if kept is None:
+            scores = yield from scored(game, seed, truths, list(estimators))
+        else:
+            scores = yield from remembered(kept, game, seed, truths)
         return [
-            (name, seed, agent + 1, estimator, length, truth, *score(found, other, agent))
-            for agent, estimator, length, found in recovered
-            for truth, other in truths.items()
+            (name, seed, row.agent + 1, row.way, row.length, row.truth, *values)
+            for row, values in scores.items()
         ]
 
     jobs = [work(name, game, seed) for name, game in games.items() for seed in seeds]
-    played = settings["iterations"] * settings["episodes"] * settings["steps"]
-    watched = max(len(agents or game.actions) for game in games.values())
-    rows = run(jobs, len(jobs) * played * (1 + watched * replays), threads)
+    rows = run(jobs, len(jobs) * steps, threads)
     columns = ["game", "seed", "agent", "estimator", "improvements", "truth"]
     return pd.DataFrame(
         [row for part in rows for row in part],
         columns=[*columns, *METRICS, "calibration", "states", "converged"],
     )
+
+
+class _Row(NamedTuple):
+    """What a score is of."""
+
+    agent: int
+    way: str
+    length: int
+    truth: str
+
+    def key(self, estimator: Estimator, truth: MarkovGame) -> str:
+        """Under which a memory keeps the score, whatever the names."""
+        way = estimator._asdict() | {"options": dict(estimator.options)}
+        return json.dumps([self.agent, way, self.length, game_name(truth)], sort_keys=True)
 
 
 def recover_all(

@@ -102,6 +102,16 @@ def test_only_what_changed_runs_again(book):
     assert book.build()[:2] == (0, {"one", "two"})
 
 
+def test_chapters_that_share_runs_come_one_after_the_other(book):
+    begin = "from pathlib import Path\nshare = dict\nmemory = 'memory'\nshare(memory=memory)\n"
+    leave = "import time\ntime.sleep(2)\nPath('memory/kept').write_text('1')\n"
+    write_chapter(book.folder, "one", begin + leave + SAVE)
+    write_chapter(book.folder, "two", begin + "x = int(Path('memory/kept').read_text())\n" + SAVE)
+    assert book.build()[:2] == (0, {"one", "two"})
+    assert (book.out / "memory" / "kept").exists()
+    assert not (book.out / "running" / "one").exists()
+
+
 def test_executed_chapters_say_how_they_were_made_and_hold_no_paths(book):
     book.build()
     text = (book.out / "notebooks" / "one.ipynb").read_text()

@@ -118,8 +118,10 @@ def recover_from_logits(
         # A logit counts relative to the others of its state, whence the centring.
         response -= (shares * response).sum(axis=-1, keepdims=True)
         rows = (data.slopes - shares[:, None, :] @ data.slopes).reshape(-1, states)
-        weighted = rows * weights.reshape(-1, 1)
-        information = weighted.T @ rows
+        roots = np.sqrt(weights).reshape(-1, 1)
+        scaled = rows * roots
+        information = scaled.T @ scaled  # of one array with itself, for half the work
+        weighted = scaled * roots
         covariance = cho_solve(cho_factor(information + np.eye(states) / prior), np.eye(states))
         before, reward = reward, covariance @ (weighted.T @ response.ravel())
         pull = weights * (response - (rows @ reward).reshape(response.shape))
