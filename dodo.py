@@ -51,6 +51,12 @@ BUILD = ROOT / "_build" / PROFILE
 NOTEBOOKS = BUILD / "notebooks"
 RESULTS = BUILD / "results"
 MEMORY = BUILD / "memory"
+# Chapters that keep scored runs there; the first makes what the others find.
+SHARING = (
+    "05-where-the-printed-numbers-come-from",
+    "04-reading-rewards-off-improvements",
+    "07-how-much-must-be-seen",
+)
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 HEADLINES = RESULTS / "headlines.json"
 GATHERED = (
@@ -90,10 +96,9 @@ def task_execute() -> Iterator[dict[str, Any]]:
     """Execute a chapter, unless it was with the same code, parameters and versions.
 
     A chapter that measures times waits until all others are done, and has the machine to itself.
-    Chapters that keep runs in a memory come one after the other, so that none makes them twice.
+    Of chapters that share runs, each waits for the one before.
     """
-    sharing = [chapter for chapter in CHAPTERS if "memory=memory" in chapter.read_text()]
-    before = {later: [f"execute:{first.stem}"] for first, later in pairwise(sharing)}
+    before = {later: [f"execute:{first}"] for first, later in pairwise(SHARING)}
     timed = [chapter for chapter in CHAPTERS if "malfl.benchmarks" in chapter.read_text()]
     others = [f"execute:{chapter.stem}" for chapter in CHAPTERS if chapter not in timed]
     for chapter in CHAPTERS:
@@ -104,7 +109,7 @@ def task_execute() -> Iterator[dict[str, Any]]:
         yield {
             "name": chapter.stem,
             "uptodate": [(is_current, [executed, inputs])],
-            "task_dep": others if chapter in timed else before.get(chapter, []),
+            "task_dep": others if chapter in timed else before.get(chapter.stem, []),
             "targets": [str(executed)],
             "actions": [(execute, [chapter, executed, parameters, changed, inputs])],
         }

@@ -39,13 +39,14 @@ def score(
     As `malfl.experiments.watch` reports them.
 
     Distances are while the others play uniformly, and NaN where a state's reward is unknown. Who
-    found nothing, or the same reward everywhere, has a correlation of 0.
+    found nothing, the reward of a single state, or the same everywhere, has a correlation of 0.
     """
     if found is None:
         return 0.0, 0.0, np.nan, np.nan, np.nan, 0, False
-    if np.nanmin(found.values) == np.nanmax(found.values):
-        states = int(np.isfinite(found.over_states()).sum())
-        return 0.0, 0.0, np.nan, np.nan, np.nan, states, found.convergence.converged
+    over_states = found.over_states()
+    known = over_states[np.isfinite(over_states)]
+    if known.size < 2 or np.ptp(known) == 0:
+        return 0.0, 0.0, np.nan, np.nan, np.nan, known.size, found.convergence.converged
     true = game.rewards[agent]
     pcc, scc, states = correlation(found, true)
     distances = (np.nan, np.nan)

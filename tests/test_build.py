@@ -103,10 +103,13 @@ def test_only_what_changed_runs_again(book):
 
 
 def test_chapters_that_share_runs_come_one_after_the_other(book):
-    begin = "from pathlib import Path\nshare = dict\nmemory = 'memory'\nshare(memory=memory)\n"
-    leave = "import time\ntime.sleep(2)\nPath('memory/kept').write_text('1')\n"
-    write_chapter(book.folder, "one", begin + leave + SAVE)
-    write_chapter(book.folder, "two", begin + "x = int(Path('memory/kept').read_text())\n" + SAVE)
+    rules = book.folder / "dodo.py"
+    names = rules.read_text().split("SHARING = (", 1)[1].split(")", 1)[0]
+    rules.write_text(rules.read_text().replace(names, '"two", "one"'))
+    begin = "from pathlib import Path\nkept = Path('memory') / 'kept'\n"
+    leave = "import time\ntime.sleep(2)\nkept.write_text('1')\n"
+    write_chapter(book.folder, "two", begin + leave + SAVE)
+    write_chapter(book.folder, "one", begin + "x = int(kept.read_text())\n" + SAVE)
     assert book.build()[:2] == (0, {"one", "two"})
     assert (book.out / "memory" / "kept").exists()
     assert not (book.out / "running" / "one").exists()

@@ -251,6 +251,14 @@ def test_who_finds_nothing_scores_nothing():
     assert list(table["converged"]) == [True, False] * 2
 
 
+def test_a_reward_of_too_few_states_scores_nothing():
+    hom = {"hom": malfl.gridworlds.ma_lfl("hom")}
+    little = SETTINGS | {"episodes": 2, "steps": 2}
+    table = watch(hom, malfl.experiments.papers_estimators(steps=2), seeds=[0], settings=little)
+    assert (table["states"] < 2).all()
+    assert (table[["PCC", "SCC"]] == 0).all(axis=None)
+
+
 @pytest.fixture(scope="module")
 def crossed():
     rng = np.random.default_rng(0)
