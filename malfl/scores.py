@@ -59,7 +59,7 @@ def score(
 def pearson_of(reward: FloatArray, game: MarkovGame, agent: int) -> float:
     """Correlation of a reward of the state with the agent's, where it is known; 0 if it is flat."""
     known = np.isfinite(reward)
-    if not known.any() or np.ptp(reward[known]) == 0:
+    if known.sum() < 2 or np.ptp(reward[known]) == 0:
         return 0.0
     return pearson(reward[known], game.rewards[agent][known])
 

@@ -253,7 +253,7 @@ def test_who_finds_nothing_scores_nothing():
 
 def test_a_reward_of_too_few_states_scores_nothing():
     hom = {"hom": malfl.gridworlds.ma_lfl("hom")}
-    little = SETTINGS | {"episodes": 2, "steps": 2}
+    little = SETTINGS | {"iterations": 2, "episodes": 5, "steps": 10}
     table = watch(hom, malfl.experiments.papers_estimators(steps=2), seeds=[0], settings=little)
     assert (table["states"] < 2).all()
     assert (table[["PCC", "SCC"]] == 0).all(axis=None)
