@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 T = TypeVar("T")
@@ -18,7 +19,9 @@ def run(jobs: Sequence[Job[T]], steps: int, threads: int = 1) -> list[T]:
     """Run all jobs and return their results in order; what they are does not depend on threads.
 
     A bar appears in a terminal after two seconds. An interrupt, or an error of any job, stops the
-    others within milliseconds, and nothing is returned.
+    others within milliseconds, and nothing is returned. Linear algebra keeps to one thread
+    meanwhile: with small matrices more of them only wait for each other, and the last digits would
+    depend on how many there are.
 
     Parameters
     ----------
@@ -29,7 +32,10 @@ def run(jobs: Sequence[Job[T]], steps: int, threads: int = 1) -> list[T]:
     """
     stop, lock = threading.Event(), threading.Lock()
     # `disable=None` keeps the bar off anything but a terminal.
-    with tqdm(total=steps, unit="step", unit_scale=True, delay=2, disable=None, leave=False) as bar:
+    with (
+        tqdm(total=steps, unit="step", unit_scale=True, delay=2, disable=None, leave=False) as bar,
+        threadpool_limits(1, "blas"),
+    ):
 
         def drive(job: Job[T]) -> T:
             try:

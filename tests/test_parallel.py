@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from malfl.parallel import cores, run
 
@@ -32,6 +33,20 @@ def test_results_come_in_order(threads):
     numbers = [9, 1, 5, 0, 3, 7, 2]
     jobs = [counting(n, pause=0.001) for n in numbers]
     assert run(jobs, sum(numbers), threads) == numbers
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_linear_algebra_keeps_to_one_thread(threads):
+    def blas():
+        return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+    def looking():
+        yield 1
+        return blas()
+
+    with threadpool_limits(2, "blas"):
+        assert run([looking(), looking()], 2, threads) == [{1}, {1}]
+        assert blas() == {2}  # as it was
 
 
 def test_nothing_to_run_is_no_result():
