@@ -3,7 +3,7 @@
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -124,7 +124,7 @@ def watch(
     kept = None if memory is None else Memory(memory)
 
     def scored(
-        game: MarkovGame, seed: int, truths: Mapping[str, MarkovGame], ways: Sequence[str]
+        game: MarkovGame, seed: int, truths: Mapping[str, MarkovGame], ways: Iterable[str]
     ) -> Job[dict[_Row, Any]]:
         chosen = {way: estimators[way] for way in ways}
         record = any(one.needs_steps for one in chosen.values())
@@ -140,14 +140,17 @@ def watch(
         memory: Memory, game: MarkovGame, seed: int, truths: Mapping[str, MarkovGame]
     ) -> Job[dict[_Row, Any]]:
         who = range(game.n_agents) if agents is None else agents
+        names = {truth: game_name(other) for truth, other in truths.items()}
         keys = {
-            row: row.key(estimators[row.way], truths[row.truth])
+            row: row.key(estimators[row.way], names[row.truth])
             for row in itertools.starmap(_Row, itertools.product(who, estimators, lengths, truths))
         }
         this = run_name(game, settings, seed)
         known = memory.recall(this)
-        if missing := {row.way: None for row, key in keys.items() if key not in known}:
-            found = yield from scored(game, seed, truths, list(missing))
+        missing = {row.way for row, key in keys.items() if key not in known}
+        if missing:
+            undone = [way for way in estimators if way in missing]
+            found = yield from scored(game, seed, truths, undone)
             known |= {keys[row]: scores for row, scores in found.items()}
             memory.keep(this, known)
         else:
@@ -157,7 +160,7 @@ def watch(
     def work(name: str, game: MarkovGame, seed: int) -> Job[list[tuple[Any, ...]]]:
         truths = {name: game} if against is None else against
         if kept is None:
-            scores = yield from scored(game, seed, truths, list(estimators))
+            scores = yield from scored(game, seed, truths, estimators)
         else:
             scores = yield from remembered(kept, game, seed, truths)
         return [
@@ -182,10 +185,10 @@ class _Row(NamedTuple):
     length: int
     truth: str
 
-    def key(self, estimator: Estimator, truth: MarkovGame) -> str:
-        """Under which a memory keeps the score, whatever the names."""
+    def key(self, estimator: Estimator, truth: str) -> str:
+        """Under which a memory keeps the score, whatever the names; the truth's by `game_name`."""
         way = estimator._asdict() | {"options": dict(estimator.options)}
-        return json.dumps([self.agent, way, self.length, game_name(truth)], sort_keys=True)
+        return json.dumps([self.agent, way, self.length, truth], sort_keys=True)
 
 
 def recover_all(

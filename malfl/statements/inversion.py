@@ -178,7 +178,7 @@ def new_action_q(p: Prediction) -> FloatArray:
 
     pi_new is the improvement by the true soft Q; entropies are those of pi, as printed.
     """
-    new, reward = np.exp(p.logs), np.asarray(p.reward)
+    new, reward = np.exp(p.logs), p.reward
     value = p.discounted(new, (new * reward).sum(axis=1) + p.alpha * entropy(p.policy))
     return reward + p.game.gamma * p.ahead(value)
 
