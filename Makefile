@@ -17,12 +17,13 @@ test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(MAKE) book PROFILE=quick
 	$(BIN)/pytest
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/kernels
 
 bench: .venv/installed
-	$(BIN)/python -m malfl.benchmarks --folder _build/bench
+	$(BIN)/python -m malfl.companion.benchmarks --folder _build/bench
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -30,7 +31,7 @@ bench: .venv/installed
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[book,test]'
 	touch $@
 
-# What the README tells of the scorecard, from the paper profile's results.
+# What the README shows of the scorecard, and how long chapters take, from the paper profile.
 readme: .venv/installed
 	PROFILE=paper $(BIN)/doit --file dodo.py readme
 

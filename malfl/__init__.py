@@ -1,30 +1,10 @@
 """Learning reward functions by watching agents learn.
 
 A running companion to *Multi-Agent Learning from Learners* (ICML 2023) and *Learning from a
-Learner* (ICML 2019).
+Learner* (ICML 2019). What is public is listed beside this file, in ``__init__.pyi``, and is
+imported when it is first used.
 """
 
-from malfl import gridworlds
-from malfl.estimation import estimate_policies
-from malfl.games import Dynamics, MarkovGame
-from malfl.learners.learn import learn, learn_all
-from malfl.logs import LearningLog, Observation
-from malfl.metrics import correlation
-from malfl.recovery import RecoveredReward, recover
-from malfl.sampling import sample_counts, sample_trajectories
+import lazy_loader
 
-__all__ = [
-    "Dynamics",
-    "LearningLog",
-    "MarkovGame",
-    "Observation",
-    "RecoveredReward",
-    "correlation",
-    "estimate_policies",
-    "gridworlds",
-    "learn",
-    "learn_all",
-    "recover",
-    "sample_counts",
-    "sample_trajectories",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,12 +3,13 @@
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import psutil
 
+Name = TypeVar("Name", bound=str)
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
 WordArray = npt.NDArray[np.uint64 | np.uint32]
@@ -37,7 +38,7 @@ def index(value: object, name: str, size: int) -> int:
     return number
 
 
-def choice(value: str, name: str, allowed: Sequence[str]) -> str:
+def choice(value: Name, name: str, allowed: Sequence[str]) -> Name:
     """Return ``value``; raise unless it is one of ``allowed``."""
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
@@ -135,6 +136,11 @@ def memory(size: int, what: str, instead: str) -> None:
 
 def instance(value: object, kind: type, name: str, hint: str) -> None:
     """Raise unless ``value`` is a ``kind``; ``hint`` says how to come by one."""
+    if isinstance(value, type):
+        a = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(
+            f"{name} must be {a} {kind.__name__}, not a class of them: {value.__name__}()"
+        )
     if not isinstance(value, kind):
         raise TypeError(
             f"{name} must be of type {kind.__name__} ({hint}), got {type(value).__name__}"
@@ -179,6 +185,23 @@ def counts(values: npt.ArrayLike, name: str) -> FloatArray:
     return array
 
 
+def whole(
+    values: npt.ArrayLike, name: str, at_least: int = 0, at_most: int | None = None
+) -> npt.NDArray[np.int64]:
+    """Return ``values`` as integers of shape (n,); raise unless all lie between these bounds."""
+    array = counts(values, name).astype(np.int64)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape (n,), got {array.shape}")
+    bad = array < at_least
+    if at_most is not None:
+        bad |= array > at_most
+    if bad.any():
+        (where,) = first(bad)
+        most = "" if at_most is None else f" and at most {at_most}"
+        raise ValueError(f"{name}[{where}] is {array[where]}; it must be at least {at_least}{most}")
+    return array
+
+
 def distributions(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> FloatArray:
     """Return ``values`` as floats of ``shape`` whose last axis is a probability distribution."""
     array = finite(values, name)
@@ -216,8 +239,3 @@ def histories(
         unknown = np.isnan(array).all(axis=-1, keepdims=True)
         distributions(np.where(unknown, 1 / own, array), f"{name}[{i}]", array.shape)
     return tuple(arrays)
-
-
-def frozen(array: npt.NDArray[np.generic]) -> None:
-    """Make ``array`` read-only in place."""
-    array.setflags(write=False)

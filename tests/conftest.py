@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from drawn import GAMES, random_game, random_policies
 
-from malfl import LearningLog, MarkovGame, gridworlds, learn
+from malfl import LearningLog, MarkovGame, learn
+from malfl.games import gridworlds
 
 
 @pytest.fixture(autouse=os.environ.get("NUMBA_DISABLE_JIT") == "1")

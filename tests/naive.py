@@ -110,7 +110,7 @@ def stream(keys, episode):
 
 
 def play(game, policies, episodes, steps, rng, table, jointly):
-    """Episodes as ``malfl.play`` describes them: states, joint actions, and those drawn ahead.
+    """Episodes as ``malfl.play.player`` makes them: states, joint actions, and those drawn ahead.
 
     ``table`` turns probabilities into an alias table and its bits. A word each draws the start, the
     joint action (or each agent's own) and, in a stochastic game, the next state.
@@ -146,7 +146,7 @@ def play(game, policies, episodes, steps, rng, table, jointly):
 
 
 def soft_td(game, policies, agent, alpha, beta, states, actions, ahead, executed):
-    """Algorithm 1's evaluation of one agent along given trajectories.
+    """Algorithm 1's evaluation of one agent along given episodes.
 
     The next action is the one drawn ahead or, if ``executed``, the one of the step that follows.
     """

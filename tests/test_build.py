@@ -1,6 +1,5 @@
 """The build itself, on a small book: what runs again, what fails, what an interruption costs."""
 
-import importlib
 import json
 import os
 import shutil
@@ -14,15 +13,15 @@ import pandas as pd
 import pytest
 from test_scorecard import some_cards
 
-from malfl.scorecard import FIGURES, STATED_BY, TABLES
-from malfl.statements.numbered import ITEMS
-from malfl.statements.trial import SUMMARY
+from malfl.companion.numbered import ITEMS
+from malfl.companion.scorecard import FIGURES, STATED_BY, TABLES
+from malfl.theory.statements.trial import SUMMARY
 
 ROOT = Path(__file__).parents[1]
 FIRST = """\
 x: int = 1  # a number
 results: str = "results"  # folder for tables and figures"""
-CHECK = "from malfl.artefacts import Results, check_parameters\ncheck_parameters(globals())"
+CHECK = "from malfl.companion import Results, check_parameters\ncheck_parameters(globals())"
 SAVE = "import pandas as pd\nResults(results).save_table('NAME', pd.DataFrame({'x': [x]}))"
 
 
@@ -41,9 +40,10 @@ class Book:
     def __init__(self, folder):
         self.folder = folder
         (folder / "book" / "profiles" / "quick").mkdir(parents=True)
-        (folder / "malfl").mkdir()
-        (folder / "malfl" / "code.py").write_text("")
         shutil.copy(ROOT / "dodo.py", folder)
+        for package in ("malfl", "rules"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / package, folder / package, ignore=ignored)
         for name in ("one", "two"):
             write_chapter(folder, name)
         self.out = folder / "_build" / "quick"
@@ -62,6 +62,11 @@ class Book:
         )  # fmt: skip
         ran = {name for name in ("one", "two") if f"{name}: done" in run.stdout}
         return run.returncode, ran, run.stdout
+
+    def edit(self, file):
+        """Change a file of the library or the rules, to no effect."""
+        with (self.folder / file).open("a") as opened:
+            opened.write("# changed\n")
 
     def value(self, name):
         return (self.out / "results" / f"{name}.csv").read_text()
@@ -85,8 +90,12 @@ def test_only_what_changed_runs_again(book):
     assert book.build()[:2] == (0, {"two"})
     assert book.value("two") == "x\n2\n"
 
-    (book.folder / "malfl" / "code.py").write_text("# changed\n")
-    assert book.build()[:2] == (0, {"one", "two"})
+    for file in ("malfl/companion/artefacts.py", "malfl/values.py", "rules/execution.py"):
+        book.edit(file)  # which both import, directly or not
+        assert book.build()[:2] == (0, {"one", "two"})
+    for file in ("malfl/companion/figures/style.py", "malfl/kernels/walk.py", "rules/site.py"):
+        book.edit(file)
+        assert book.build()[:2] == (0, set())
 
     for lost in ("notebooks/one.ipynb", "results/one.csv"):
         (book.out / lost).unlink()
@@ -102,17 +111,42 @@ def test_only_what_changed_runs_again(book):
     assert book.build()[:2] == (0, {"one", "two"})
 
 
-def test_chapters_share_a_memory_and_the_longest_begin(book):
-    rules = book.folder / "dodo.py"
-    before, after = rules.read_text().split("FIRST = (", 1)
-    rules.write_text(before + 'FIRST = ("two",)' + after.split(")", 1)[1])
-    begin = "from pathlib import Path\nkept = Path('memory') / 'kept'\n"
-    write_chapter(book.folder, "two", begin + "kept.write_text('1')\n" + SAVE)
-    write_chapter(book.folder, "one", begin + "x = int(kept.read_text())\n" + SAVE)
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("figures", "from malfl.companion import figures"),
+        ("kernels", "import malfl\nmalfl.sample_counts"),
+        ("kernels", "from malfl import learn"),
+        ("kernels", "from malfl.learners import learn_all"),
+    ],
+)
+def test_a_chapter_depends_on_what_it_imports(book, name, line):
+    write_chapter(book.folder, "two", f"{line}\n{SAVE}")
+    assert book.build()[:2] == (0, {"one", "two"})
+    files = {"figures": "malfl/companion/figures/style.py", "kernels": "malfl/kernels/walk.py"}
+    book.edit(files[name])
+    assert book.build()[:2] == (0, {"two"})
+
+
+def test_chapters_share_a_store_and_the_longest_begins(book):
+    (book.folder / "rules" / "seconds.yaml").write_text("one: 3.0\ntwo: 5.0\n")
+    begin = "from pathlib import Path\nshared = Path('store') / 'shared'\n"
+    write_chapter(book.folder, "two", begin + "shared.write_text('1')\n" + SAVE)
+    write_chapter(book.folder, "one", begin + "x = int(shared.read_text())\n" + SAVE)
     book.command = lambda: [sys.executable, "-m", "doit", "execute"]  # one at a time
     assert book.build()[:2] == (0, {"one", "two"})
-    assert (book.out / "memory" / "kept").exists()
+    assert (book.out / "store" / "shared").exists()
     assert not (book.out / "running" / "one").exists()
+
+
+def test_the_order_follows_the_seconds_that_were_measured(book):
+    (book.folder / "rules" / "seconds.yaml").write_text("one: 3.0\ntwo: 5.0\n")
+    write_chapter(book.folder, "one", "import time\ntime.sleep(5)\n" + SAVE)
+    book.command = lambda: [sys.executable, "-m", "doit", "execute"]
+    for first, second in (("two", "one"), ("one", "two")):
+        book.edit("malfl/companion/artefacts.py")
+        output = book.build()[2]
+        assert output.index(f"{first}: cell 1") < output.index(f"{second}: cell 1")
 
 
 def test_executed_chapters_say_how_they_were_made_and_hold_no_paths(book):
@@ -272,13 +306,14 @@ def test_changes_that_cannot_be_made_stop_the_build(book, changes, complaint):
 
 @pytest.fixture
 def gathering(tmp_path, monkeypatch):
-    """The build's module, with results of a whole book."""
-    monkeypatch.setenv("PROFILE", "quick")
+    """The module that gathers, with results of a whole book."""
     monkeypatch.syspath_prepend(ROOT)
-    dodo = importlib.import_module("dodo")
-    monkeypatch.setattr(dodo, "RESULTS", tmp_path)
-    monkeypatch.setattr(dodo, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(dodo, "headlines", lambda *_: {"told": "much"})
+    from rules import chapters, gathering
+
+    monkeypatch.setattr(gathering, "PROFILE", "quick")
+    monkeypatch.setattr(gathering, "RESULTS", tmp_path)
+    monkeypatch.setattr(chapters, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(gathering, "headlines", lambda *_: {"found": "much"})
     cards = pd.concat(some_cards())
     of_places = {cell.place: p.chapter for p, _, cells in TABLES.values() for cell in cells}
     chapters = cards["item"].map(of_places | {name: p.chapter for name, (p, _) in FIGURES.items()})
@@ -289,7 +324,7 @@ def gathering(tmp_path, monkeypatch):
         rows = [(key, 5000, 0, 0.1, 0.5, 0.9) for key in keys]
         part = pd.DataFrame(rows, columns=SUMMARY)
         part.to_csv(tmp_path / f"statements-{chapter}.csv", index=False)
-    return dodo
+    return gathering
 
 
 def test_the_scorecard_is_made_of_the_chapters_results(gathering, tmp_path):
@@ -297,8 +332,8 @@ def test_the_scorecard_is_made_of_the_chapters_results(gathering, tmp_path):
     card = pd.read_csv(tmp_path / "scorecard.csv")
     assert {cell.place for _, _, cells in TABLES.values() for cell in cells} <= set(card["item"])
     assert set(gathering.GATHERED) <= {file.name for file in tmp_path.iterdir()}
-    told = json.loads((tmp_path / "headlines.json").read_text())
-    assert told == {"told": "much", "profile": "quick"}
+    numbers = json.loads((tmp_path / "headlines.json").read_text())
+    assert numbers == {"found": "much", "profile": "quick"}
 
 
 @pytest.mark.parametrize("spoil", ["lose", "cut", "rename", "mistype"])

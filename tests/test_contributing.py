@@ -5,18 +5,19 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
 import nbformat
 import pytest
+import test_every_estimator
+import test_every_learner
 import yaml
 from test_build import Book
 from test_project import TestChapters as Demands
 
 import malfl
-from malfl.learners.named import LEARNERS
-from malfl.recovery.recover import METHODS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "book" / "contributing.md").read_text()
@@ -34,11 +35,6 @@ def module(path, monkeypatch):
     return vars(made)
 
 
-def entries(caption, names):
-    """The lines that a block adds to a dictionary."""
-    return eval("{" + BLOCKS[caption] + "}", names)
-
-
 def stated(what):
     """The least correlation that the page states."""
     return float(re.search(rf"{what}[^.]*? correlation [^.]*?at least (0\.\d+)", PAGE).group(1))
@@ -46,23 +42,18 @@ def stated(what):
 
 @pytest.fixture
 def estimator(monkeypatch):
-    names = module("malfl/recovery/ridge.py", monkeypatch)
-    for name, one in entries("malfl/recovery/recover.py, a line more in METHODS", names).items():
-        monkeypatch.setitem(METHODS, name, one)
+    return module("malfl/recovery/ridge.py", monkeypatch)
 
 
 @pytest.fixture
 def learner(monkeypatch):
-    names = module("malfl/learners/modified_policy_iteration.py", monkeypatch)
-    for name, one in entries("malfl/learners/named.py, a line more in LEARNERS", names).items():
-        monkeypatch.setitem(LEARNERS, name, one)
-    return names
+    return module("malfl/learners/modified_policy_iteration.py", monkeypatch)
 
 
 def test_all_code_on_the_page_is_tested_here():
     used = ast.parse(Path(__file__).read_text())
     strings = {node.value for node in ast.walk(used) if isinstance(node, ast.Constant)}
-    assert len(BLOCKS) == PAGE.count("```{code-block}") == 11
+    assert len(BLOCKS) == PAGE.count("```{code-block}") == 9
     assert {name.replace(CHAPTER, "CHAPTER") for name in BLOCKS} <= strings | {
         f"book/profiles/quick/{'CHAPTER'}.yaml",
         f"a program that writes book/{'CHAPTER'}.ipynb",
@@ -86,15 +77,14 @@ def test_the_code_has_the_style_of_the_house(tmp_path):
         assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.mark.usefixtures("estimator")
 class TestEstimator:
-    def test_it_recovers_a_reward_as_well_as_the_page_says(self):
-        names = {"malfl": malfl}
+    def test_it_recovers_a_reward_as_well_as_the_page_says(self, estimator):
+        names = estimator | {"malfl": malfl}
         exec(BLOCKS["the estimator at work"], names)
         assert names["found"].states == 81
         assert names["found"].pearson >= stated("At the paper's settings its") >= 0.9
 
-    def test_its_own_tests_pass(self, hom, hom_log):
+    def test_its_own_tests_pass(self, estimator, hom, hom_log):
         names = {}
         exec(BLOCKS["tests/recovery/test_ridge.py"], names)
         tests = [name for name in names if name.startswith("test_")]
@@ -104,9 +94,13 @@ class TestEstimator:
             given = {"hom": hom, "hom_log": hom_log}
             names[name](*(given[one] for one in code.co_varnames[: code.co_argcount]))
 
-    def test_an_option_that_it_does_not_have_is_refused(self, hom_log):
-        with pytest.raises(TypeError, match="method 'ridge' takes ridge; got rigde"):
-            malfl.recover(hom_log.observed_by(0), of=1, method="ridge", rigde=1.0)
+    def test_an_option_that_it_does_not_have_is_refused(self, estimator):
+        with pytest.raises(TypeError, match="rigde"):
+            estimator["Ridge"](rigde=1.0)
+
+    @pytest.mark.parametrize("check", test_every_estimator.CHECKS, ids=lambda one: one.__name__)
+    def test_it_is_what_tests_demand_of_an_estimator(self, estimator, check):
+        check(estimator["Ridge"]())
 
 
 class TestLearner:
@@ -115,19 +109,23 @@ class TestLearner:
         exec(BLOCKS["the learner at work"], names)
         assert names["after"] > names["before"] + 5
         assert names["found"].pearson >= stated("finds its reward with a") >= 0.95
-        assert names["course"].misfit == pytest.approx(1, abs=0.1)
-        assert names["wrong"].misfit > 2
+        assert names["path"].diagnostics.misfit == pytest.approx(1, abs=0.1)
+        assert names["wrong"].diagnostics.misfit > 2
 
     def test_between_two_kinds_of_iteration(self, learner, hom):
         own = learner["ModifiedPolicyIteration"]
         few = {"iterations": 2, "episodes": 1, "steps": 1, "seed": 0}
         long = malfl.learn(hom, own(backups=400), **few)
-        exact = malfl.learn(hom, evaluation="exact", **few)
+        exact = malfl.learn(hom, malfl.SoftPolicyIteration(evaluation="exact"), **few)
         for one, other in zip(long.policies, exact.policies, strict=True):
             assert abs(one - other).max() < 1e-9
         first = malfl.learn(hom, own(backups=1), **few).q[0][0]
         entropy = hom.gamma * 3 * malfl.soft.entropy(hom.uniform_policies()[0])
         assert abs(first - entropy[:, None] - hom.rewards[0][:, None]).max() < 1e-12
+
+    @pytest.mark.parametrize("check", test_every_learner.CHECKS, ids=lambda one: one.__name__)
+    def test_it_is_what_tests_demand_of_a_learner(self, learner, check):
+        check(learner["ModifiedPolicyIteration"]())
 
     def test_a_number_of_backups_is_refused(self, learner):
         with pytest.raises(ValueError, match="backups must be at least 1, got 0"):
@@ -190,18 +188,14 @@ class TestChapter:
         assert "$\\alpha$" in notebook.cells[-1].source
 
 
-def test_the_map_names_all_modules_and_who_imports_whom():
+def test_the_map_has_the_rooms_in_the_order_that_the_contract_holds():
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", PAGE.split("## How a page")[0], re.MULTILINE)
-    level = {name: k for k, row in enumerate(rows) for name in re.findall(r"\w+", row)}
+    shown = [set(re.findall(r"\w+", row)) for row in rows]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    place = {room: k for k, one in enumerate(layers) for room in re.findall(r"\w+", one)}
+    assert set.union(*shown) == set(place)
+    order = [place[room] for row in shown for room in sorted(row, key=place.get, reverse=True)]
+    assert order == sorted(order, reverse=True)
     parts = {path.stem for path in (ROOT / "malfl").iterdir() if not path.stem.startswith("_")}
-    assert set(level) == parts - {"py"}
-    for path in (ROOT / "malfl").rglob("*.py"):
-        own = path.relative_to(ROOT / "malfl").parts[0].removesuffix(".py")
-        if own == "__init__":
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "malfl":
-                _, *inside = node.module.split(".")
-                for name in inside[:1] or [alias.name for alias in node.names]:
-                    if name in level:  # or what `malfl` itself hands on
-                        assert level[name] <= level[own], f"{path}: {name}"
+    assert set(place) == parts - {"py"}

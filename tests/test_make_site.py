@@ -57,7 +57,7 @@ class Site(Book):
 
     def ask(self, question, **environment):
         run = subprocess.run(
-            [sys.executable, "-c", f"import dodo, json; print(json.dumps({question}))"],
+            [sys.executable, "-c", f"import json, rules.site; print(json.dumps({question}))"],
             cwd=self.folder, env=self.environment() | environment, text=True, capture_output=True,
             check=True,
         )  # fmt: skip
@@ -108,12 +108,12 @@ def test_a_warning_comes_again_until_it_is_dealt_with(site):
 
 
 def test_chapters_link_to_binder_and_colab_where_the_build_knows_an_address(site):
-    assert site.ask("dodo.known_repository()") == {}
+    assert site.ask("rules.site.known_repository()") == {}
     runner = {"GITHUB_REPOSITORY": "example/malfl", "GITHUB_SHA": "0123abc"}
-    known = site.ask("dodo.known_repository()", **runner)
+    known = site.ask("rules.site.known_repository()", **runner)
     assert known["repository"]["url"] == "https://github.com/example/malfl"
     own = {"GITHUB_SERVER_URL": "https://git.example"}
-    known = site.ask("dodo.known_repository()", **runner, **own)
+    known = site.ask("rules.site.known_repository()", **runner, **own)
     assert known["repository"]["url"] == "https://git.example/example/malfl"
 
     site.runner = runner

@@ -1,5 +1,6 @@
 """Promises that the files of the repository make to each other."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import pytest
 import yaml
 from pybtex.database import parse_string
 
-from malfl.artefacts import TYPES, check_parameter, declared_parameters
+import malfl
+import malfl.companion
+from malfl.companion.parameters import TYPES, check_parameter, declared, types_of
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -52,13 +55,59 @@ def test_jupyter_book_stays_below_2():
     assert int(constraints()["jupyter-book"].split(".")[0]) == 1
 
 
-def test_importing_malfl_loads_no_plotting_and_compiles_nothing():
-    code = (
-        "import sys, malfl; from malfl.kernels.walk import walk as f;"
-        "print('matplotlib' in sys.modules, 'pandas' in sys.modules, len(f.signatures))"
-    )
+def program(code):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["False", "False", "0"]
+    return run.stdout.split()
+
+
+def test_learning_and_recovering_load_no_plotting_and_importing_compiles_nothing():
+    shown = "print('matplotlib' in sys.modules, 'pandas' in sys.modules, len(f.signatures))"
+    imports = "import sys, malfl; malfl.learn; malfl.recover; from malfl.kernels.walk import walk"
+    assert program(f"{imports} as f; {shown}") == ["False", "False", "0"]
+
+
+def test_importing_malfl_alone_imports_nothing_of_it():
+    code = "import sys, malfl; print(*(name for name in sys.modules if name[:6] == 'malfl.'))"
+    assert program(code) == []
+
+
+def test_all_that_is_listed_is_there():
+    for package in (malfl, malfl.companion):
+        assert len(package.__all__) >= 10
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+
+
+def test_chapters_import_from_packages_and_not_from_deep_within():
+    for chapter in CHAPTERS:
+        for cell in nbformat.read(chapter, as_version=4).cells:
+            tree = ast.parse(cell.source if cell.cell_type == "code" else "")
+            modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+            for module in (one for one in modules if one.startswith("malfl")):
+                assert (ROOT / module.replace(".", "/")).is_dir(), (chapter.stem, module)
+
+
+def test_no_chapter_is_named_outside_the_companion():
+    names = [chapter.stem for chapter in CHAPTERS]
+    for file in (ROOT / "malfl").rglob("*.py"):
+        if "companion" not in file.parts:
+            assert not [name for name in names if name in file.read_text()], file
+
+
+def test_the_root_of_the_library_holds_little():
+    files = [file for file in (ROOT / "malfl").iterdir() if file.suffix == ".py"]
+    assert len(files) <= 8
+
+
+def test_functions_can_be_held_in_the_head():
+    for file in [*(ROOT / "malfl").rglob("*.py"), *(ROOT / "rules").glob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                first = node.body[0]
+                documented = ast.get_docstring(node) is not None
+                docstring = first.end_lineno - first.lineno + 1 if documented else 0
+                length = node.end_lineno - node.lineno + 1 - docstring
+                assert length <= 50, f"{file}: {node.name} has {length} lines"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -82,10 +131,10 @@ class TestChapters:
         assert tagged == [True] + [False] * (len(code) - 1)
         lines = code[0].source.splitlines()
         assert all(re.fullmatch(r"\w+: \w+ = .+  # .+", line) for line in lines)
-        declared = declared_parameters(code[0].source)
-        assert len(declared) == len(lines)
-        assert set(declared.values()) <= set(TYPES)
-        assert declared["results"] == "str"
+        types = types_of(declared(code[0].source).values())
+        assert len(types) == len(lines)
+        assert set(types.values()) <= set(TYPES)
+        assert types["results"] == "str"
         assert "check_parameters(globals())" in code[1].source
 
     def test_keeps_its_cells_short(self, chapter):
@@ -125,7 +174,7 @@ def test_profiles_set_only_parameters_that_exist():
         notebook = nbformat.read(ROOT / "book" / f"{file.stem}.ipynb", as_version=4)
         source = next(cell.source for cell in notebook.cells if cell.cell_type == "code")
         for name, value in yaml.safe_load(file.read_text()).items():
-            check_parameter(name, value, declared_parameters(source))
+            check_parameter(name, value, types_of(declared(source).values()))
 
 
 def test_every_page_is_in_the_table_of_contents():

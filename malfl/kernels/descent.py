@@ -13,11 +13,14 @@ def descend(
     begins: IntArray,
     targets: FloatArray,
     weights: FloatArray,
-    steps: int,
+    begin: int,
+    end: int,
     rate: float,
+    mean: FloatArray,
+    square: FloatArray,
     x: FloatArray,
 ) -> None:
-    """Move ``x`` down sum_m w_m (sum_k A_mk x_k - y_m)^2 by Adam's steps (`malfl.adam`).
+    """Move ``x`` down sum_m w_m (sum_k A_mk x_k - y_m)^2 by Adam's steps (`malfl.recovery.adam`).
 
     Parameters
     ----------
@@ -25,13 +28,15 @@ def descend(
         The equations A by compressed rows, as SciPy has them.
     targets, weights
         y and w, (M,).
-    steps
-        How many to make, of size ``rate``.
+    begin, end
+        Steps made before, and when these are made; each is of size ``rate``.
+    mean, square
+        Adam's running means, (K,), zero at first; updated.
     x
-        Where to begin, (K,); updated.
+        Where to go on, (K,); updated.
     """
-    mean, square, slope = np.zeros_like(x), np.zeros_like(x), np.empty_like(x)
-    for step in range(1, steps + 1):
+    slope = np.empty_like(x)
+    for step in range(begin + 1, end + 1):
         slope[:] = 0.0
         for m in range(len(targets)):
             left = -targets[m]

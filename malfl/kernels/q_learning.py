@@ -1,50 +1,49 @@
-"""Q-learning along the steps of one agent among others."""
+"""Q-learning along the steps of one agent among others (Watkins 1989)."""
 
 from numba import njit
 
-from malfl.checks import FloatArray, IntArray, WordArray
+from malfl.checks import FloatArray
+from malfl.kernels.steps import Learner, Steps
 
 
 @njit(cache=True, nogil=True)
 def q_learning(
-    steps: WordArray,
-    last: WordArray,
-    states: IntArray,
-    pairs: IntArray,
+    steps: Steps,
+    learner: Learner,
+    begin: int,
+    end: int,
     rewards: FloatArray,
     gamma: float,
     beta: float,
     q: FloatArray,
 ) -> None:
-    """Go through the episodes one after the other (Watkins 1989).
+    """Go through episodes ``begin..end-1``, one after the other.
 
     Parameters
     ----------
-    steps, last
-        Codes of the steps (E, T), and the states after them, (E,).
-    states, pairs
-        The state of each code, and its (s, a^i) as ``s * A_i + a^i``.
     rewards
         By code.
     q
         (S, A_i), updated.
     """
-    episodes, length = steps.shape
+    codes, ends, last = steps
+    states, pairs = learner
     flat = q.ravel()
-    for episode in range(episodes):
-        for t in range(length):
-            code = steps[episode, t]
-            there = states[steps[episode, t + 1]] if t + 1 < length else int(last[episode])
+    for episode in range(begin, end):
+        final = ends[episode + 1]
+        for t in range(ends[episode], final):
+            code = codes[t]
+            there = states[codes[t + 1]] if t + 1 < final else int(last[episode])
             i = pairs[code]
             flat[i] += beta * (rewards[code] + gamma * q[there].max() - flat[i])
 
 
 @njit(cache=True, nogil=True)
 def q_learning_with_slopes(
-    steps: WordArray,
-    last: WordArray,
-    states: IntArray,
-    pairs: IntArray,
+    steps: Steps,
+    learner: Learner,
+    begin: int,
+    end: int,
     rewards: FloatArray,
     gamma: float,
     beta: float,
@@ -61,15 +60,17 @@ def q_learning_with_slopes(
         Derivatives of q by the rewards, (S * A_i, S), updated. Where two actions are best, that
         of the first is used.
     """
-    episodes, length = steps.shape
+    codes, ends, last = steps
+    states, pairs = learner
     states_known = slopes.shape[1]
     own = q.shape[1]
     flat = q.ravel()
     keep = 1.0 - beta
-    for episode in range(episodes):
-        for t in range(length):
-            code = steps[episode, t]
-            there = states[steps[episode, t + 1]] if t + 1 < length else int(last[episode])
+    for episode in range(begin, end):
+        final = ends[episode + 1]
+        for t in range(ends[episode], final):
+            code = codes[t]
+            there = states[codes[t + 1]] if t + 1 < final else int(last[episode])
             s, i = states[code], pairs[code]
             j = there * own + q[there].argmax()
             flat[i] += beta * (rewards[s] + gamma * flat[j] - flat[i])

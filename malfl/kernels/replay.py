@@ -1,68 +1,74 @@
 """A learner's temporal differences made again for a reward that is not known."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
-from malfl.checks import FloatArray, IntArray, WordArray
+from malfl.checks import FloatArray
+from malfl.kernels.steps import Learner, Steps
+
+
+class Update(NamedTuple):
+    """How a learner moves its values while it plays one policy.
+
+    It moves q(s, a) a part beta of the way to R(s) + gamma (q(s', a') + bonus(s', a')). If
+    ``executed``, a' is the action of the step that follows. Otherwise, and after an episode's last
+    step, it was not seen, and its expectation stands for it.
+    """
+
+    policy: FloatArray  #: (S * A_i,), the probability of each (s, a^i)
+    bonus: FloatArray  #: (S * A_i,), -alpha times its logarithm
+    entropy: FloatArray  #: (S,), the expectation of ``bonus``
+    gamma: float
+    beta: float
+    executed: bool
 
 
 @njit(cache=True, nogil=True)
 def replay(
-    steps: WordArray,
-    last: WordArray,
+    steps: Steps,
+    learner: Learner,
     begin: int,
     end: int,
-    states: IntArray,
-    pairs: IntArray,
-    policy: FloatArray,
-    bonus: FloatArray,
-    entropy: FloatArray,
-    gamma: float,
-    beta: float,
-    executed: bool,
+    update: Update,
     column: int,
     q: FloatArray,
     value: FloatArray,
 ) -> None:
-    """Go through steps ``begin..end-1`` of some episodes, one after the other.
+    """Go through steps ``begin..end-1``, one after the other, for a reward that is not known.
 
-    The learner moved q(s, a) a part beta of the way to R(s) + gamma (q(s', a') + bonus(s', a')).
-    Here each q(s, a) is a row of numbers, its slopes in the rewards of all states and, in column S,
-    what is there without any reward. If ``executed``, a' is the action of the step that follows.
-    Otherwise, and after an episode's last step, it was not seen, and its expectation stands for it.
+    Each q(s, a) is a row of numbers, its slopes in the rewards of all states and, in column S, what
+    is there without any reward.
 
     Parameters
     ----------
-    steps, last
-        Codes of the steps (E, T), and of the states after them, (E,).
-    states, pairs
-        The state of each code, and its (s, a^i) as ``s * A_i + a^i``.
-    policy, bonus
-        The learner's probability of each (s, a^i), and -alpha times its logarithm, (S * A_i,).
-    entropy
-        The expectation of ``bonus`` in each state, (S,).
     column
         Which column comes first in ``q`` and ``value``, which may hold only some of them.
     q, value
         Rows of (s, a^i), (S * A_i, W), and their expectations under the policy, (S, W); updated.
         If ``executed``, values are room to work in.
     """
-    episodes, length = steps.shape
-    width, unit = q.shape[1], value.shape[0] - column  # where the column of no reward is
-    own = q.shape[0] // value.shape[0]
+    codes, ends, last = steps
+    states, pairs = learner
+    policy, bonus, entropy, gamma, beta, executed = update
+    unit, own = value.shape[0] - column, q.shape[0] // value.shape[0]  # column of no reward
+    width = q.shape[1]
     change = np.empty(width)
-    for episode in range(episodes):
-        for t in range(begin, end):
-            code = steps[episode, t]
+    first, beyond = np.searchsorted(ends, begin, "right") - 1, np.searchsorted(ends, end)
+    for episode in range(first, beyond):
+        final = ends[episode + 1]
+        for t in range(max(begin, ends[episode]), min(end, final)):
+            code = codes[t]
             s, i = states[code], pairs[code]
-            if executed and t + 1 < length:
-                j = pairs[steps[episode, t + 1]]
+            if executed and t + 1 < final:
+                j = pairs[codes[t + 1]]
                 ahead = bonus[j]
                 for k in range(width):
                     change[k] = beta * (gamma * q[j, k] - q[i, k])
             else:
-                after = states[steps[episode, t + 1]] if t + 1 < length else np.int64(last[episode])
-                if executed:  # rarely: values are not kept up then
+                after = states[codes[t + 1]] if t + 1 < final else np.int64(last[episode])
+                if executed:  # rarely: values are not up to date then
                     value[after] = 0.0
                     for j in range(after * own, (after + 1) * own):
                         for k in range(width):
@@ -71,12 +77,10 @@ def replay(
                 for k in range(width):
                     change[k] = beta * (gamma * value[after, k] - q[i, k])
             share = policy[i]
-            if executed:
+            for k in range(width):
+                q[i, k] += change[k]
+            if not executed:
                 for k in range(width):
-                    q[i, k] += change[k]
-            else:
-                for k in range(width):
-                    q[i, k] += change[k]
                     value[s, k] += share * change[k]
             if 0 <= unit < width:
                 q[i, unit] += beta * gamma * ahead
@@ -88,18 +92,12 @@ def replay(
 
 @njit(cache=True, nogil=True)
 def replay_errors(
-    steps: WordArray,
-    last: WordArray,
+    steps: Steps,
+    learner: Learner,
     begin: int,
     end: int,
-    states: IntArray,
-    pairs: IntArray,
-    policy: FloatArray,
-    bonus: FloatArray,
+    update: Update,
     reward: FloatArray,
-    gamma: float,
-    beta: float,
-    executed: bool,
     q: FloatArray,
     variance: FloatArray,
 ) -> None:
@@ -107,27 +105,29 @@ def replay_errors(
 
     Where a' was drawn and not seen, the learner's values differ from their expectations. An update
     carries a part of the difference at (s', a') on to (s, a) and adds what a' itself makes of it;
-    differences at (s, a) and (s', a') are taken to be independent unless they are the same.
+    differences at (s, a) and (s', a') count as independent unless they are the same.
 
     Parameters
     ----------
-    steps, last, begin, end, states, pairs, policy, bonus, executed
-        As in `replay`.
     q, variance
         Expected values and the variances of their differences, (S * A_i,); updated.
     """
-    episodes, length = steps.shape
+    codes, ends, last = steps
+    states, pairs = learner
+    policy, bonus, _, gamma, beta, executed = update
     own = policy.size // reward.size
-    for episode in range(episodes):
-        for t in range(begin, end):
-            code = steps[episode, t]
+    first, beyond = np.searchsorted(ends, begin, "right") - 1, np.searchsorted(ends, end)
+    for episode in range(first, beyond):
+        final = ends[episode + 1]
+        for t in range(max(begin, ends[episode]), min(end, final)):
+            code = codes[t]
             s, i = states[code], pairs[code]
-            if executed and t + 1 < length:
-                j = pairs[steps[episode, t + 1]]
+            if executed and t + 1 < final:
+                j = pairs[codes[t + 1]]
                 mean, spread = q[j] + bonus[j], variance[j]
                 same = 1.0 if j == i else 0.0
             else:
-                after = states[steps[episode, t + 1]] if t + 1 < length else np.int64(last[episode])
+                after = states[codes[t + 1]] if t + 1 < final else np.int64(last[episode])
                 mean, square, spread = 0.0, 0.0, 0.0
                 for j in range(after * own, (after + 1) * own):
                     worth = q[j] + bonus[j]

@@ -2,34 +2,33 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from malfl import checks
-from malfl.checks import FloatArray, IntArray
-from malfl.games import MarkovGame, Policies
-from malfl.learners.evaluation import TemporalDifferences
-from malfl.learners.learner import Learner, Round
-from malfl.learners.named import Evaluation, Learners, one_for_each
-from malfl.logs import LearningLog
-from malfl.parallel import Job, cores, run
-from malfl.play import Player
-from malfl.sampling import Recorder, Trajectories, counting
-from malfl.soft import improve
+from malfl import checks, progress
+from malfl.checks import IntArray
+from malfl.games.markov import MarkovGame, Policies
+from malfl.learners.learner import Improvement, Iteration, Learner, Learning, Needs
+from malfl.learners.log import LearningLog, Training, by_agent
+from malfl.learners.soft_policy_iteration import SoftPolicyIteration, SoftPolicyLearning
+from malfl.learners.temporal_differences import TemporalDifferences
+from malfl.play.episodes import Episodes
+from malfl.play.player import Player
+from malfl.play.sampling import Recorder, add_counts
 
 
 def learn(
     game: MarkovGame,
-    learners: Learners = "soft policy iteration",
+    learners: Learner | Sequence[Learner] = SoftPolicyIteration(),
     *,
     alpha: float = 3.0,
     iterations: int = 10,
     episodes: int = 3000,
     steps: int = 1000,
-    beta: float = 0.1,
-    evaluation: Evaluation = "td",
     initial: Sequence[npt.ArrayLike] | None = None,
     record: bool = False,
     seed: int | np.random.Generator,
@@ -43,178 +42,201 @@ def learn(
     Parameters
     ----------
     learners
-        How the agents learn: ``"soft policy iteration"``, ``"soft value iteration"``,
-        ``"Q-learning"``, ``"random improvements"``, or a `malfl.learners.learner.Learner`; one for
-        all agents, or one for each.
+        How the agents learn: one `malfl.learners.learner.Learner` for all, or one for each. Every
+        agent begins anew with it.
     alpha
         Entropy coefficient, greater than 0.
     iterations
         Number of improvements H, at least 1.
-    beta
-        Step size of temporal differences and of Q-learning, in (0, 1].
-    evaluation
-        How soft policy iteration evaluates. ``"td"``: Eq. 5 with a next action drawn for the update
-        and not executed, as in Algorithm 1. ``"sarsa"``: with the action executed next.
-        ``"exact"``: exact soft Q; the episodes only serve those who watch.
     initial
         Joint policy to start from, uniform by default.
     record
-        Keep all trajectories: 1 to 4 bytes a step (``iterations * episodes * steps`` in all).
+        Record all episodes: 1 to 4 bytes a step (``iterations * episodes * steps`` in all).
     seed
         The source of all randomness. A Generator moves on, so that its next use differs.
 
     Raises
     ------
-    ValueError
-        If a number is out of range, a policy is not one, a learner or ``evaluation`` is unknown, or
-        the game is too large to pack a state and a joint action into 32 bits.
+    TypeError, ValueError
+        If a number is out of range, a policy is not one, a learner is none, or the game is too
+        large to pack a state and a joint action into 32 bits.
     MemoryError
-        If there is no room for the counts, tables or trajectories.
+        If there is no room for the counts, tables or episodes.
     """
-    job = learning(
-        game, learners, alpha=alpha, beta=beta, iterations=iterations, episodes=episodes,
-        steps=steps, evaluation=evaluation, initial=initial, record=record, seed=seed,
-    )  # fmt: skip
-    return run([job], iterations * episodes * steps)[0]
+    training = Training(learners, alpha, iterations, episodes, steps)  # type: ignore[arg-type]
+    return train(game, training, seed, initial=initial, record=record)
 
 
 def learn_all(
     games: Sequence[MarkovGame],
-    learners: Learners = "soft policy iteration",
+    training: Training = Training(),
     *,
     seeds: Sequence[int],
-    threads: int | None = None,
-    alpha: float = 3.0,
-    iterations: int = 10,
-    episodes: int = 3000,
-    steps: int = 1000,
-    beta: float = 0.1,
-    evaluation: Evaluation = "td",
     record: bool = False,
+    executor: Executor | None = None,
 ) -> list[list[LearningLog]]:
-    """`learn` every game with every seed, several at a time.
+    """Let agents learn in every game with every seed, several runs at a time.
 
     Parameters
     ----------
-    threads
-        Runs at the same time, by default as many as there are processors. The results do not
-        depend on it.
-    learners, alpha, iterations, episodes, steps, beta, evaluation, record
-        As for `learn`.
+    executor
+        As for `malfl.progress.run`. The results do not depend on it.
 
     Returns
     -------
     list of list of LearningLog
-        For each game a log a seed: what ``learn(game, seed=seed, ...)`` returns.
+        For each game a log a seed.
 
     Raises
     ------
-    ValueError
-        As `learn` does, and if ``threads`` is less than 1.
+    TypeError, ValueError
+        As `learn` does; before any run begins.
     """
-    threads = cores() if threads is None else checks.count(threads, "threads")
-    settings: dict[str, Any] = {
-        "alpha": alpha, "beta": beta, "iterations": iterations, "episodes": episodes,
-        "steps": steps, "evaluation": evaluation, "record": record,
-    }  # fmt: skip
-    jobs = [learning(game, learners, seed=seed, **settings) for game in games for seed in seeds]
-    logs = run(jobs, len(jobs) * iterations * episodes * steps, threads)
-    return [logs[k * len(seeds) : (k + 1) * len(seeds)] for k in range(len(games))]
+    checks.instance(training, Training, "training", "with what learn takes beside it")
+    for game in games:
+        check_training(game, training, record)
+    numbers = [checks.count(seed, f"seeds[{k}]", 0) for k, seed in enumerate(seeds)]
+    calls = [(game, training, seed, None, record) for game in games for seed in numbers]
+    logs = progress.run(train, calls, executor)
+    return [logs[k * len(numbers) : (k + 1) * len(numbers)] for k in range(len(games))]
 
 
-def learning(
+def check_training(game: MarkovGame, training: Training, record: bool = False) -> None:
+    """Raise unless agents can be trained so in a game; see `learn`."""
+    checks.instance(game, MarkovGame, "game", "with rewards to learn from")
+    if not isinstance(record, bool):
+        raise TypeError(f"record must be True or False, got {record!r}")
+    for i, one in enumerate(training.learner_of(game.n_agents)):
+        checks.instance(one, Learner, f"learners[{i}]", "such as SoftPolicyIteration()")
+        checks.choice(one.needs, f"needs of learners[{i}]", get_args(Needs))
+    shape = (training.iterations, game.n_states, game.n_joint_actions)
+    checks.memory(8 * math.prod(shape), f"counts of shape {shape}", "learn for fewer iterations")
+
+
+def train(
     game: MarkovGame,
-    learners: Learners = "soft policy iteration",
-    *,
-    alpha: float,
-    beta: float,
-    iterations: int,
-    episodes: int,
-    steps: int,
-    evaluation: Evaluation = "td",
+    training: Training,
+    seed: int | np.random.Generator,
     initial: Sequence[npt.ArrayLike] | None = None,
     record: bool = False,
-    seed: int | np.random.Generator,
-) -> Job[LearningLog]:
-    """Check what `learn` was given, and return the work to do; see `malfl.parallel`."""
-    checks.instance(game, MarkovGame, "game", "with rewards to learn from")
-    alpha, beta = checks.positive(alpha, "alpha"), checks.step_size(beta)
-    shape = (checks.count(iterations, "iterations"), game.n_states, game.n_joint_actions)
-    episodes, steps = checks.steps_played(episodes, steps)
-    checks.choice(evaluation, "evaluation", ("td", "sarsa", "exact"))
-    how = one_for_each(learners, game.n_agents, beta, evaluation)
+) -> LearningLog:
+    """`learn`, its settings given as one value."""
+    check_training(game, training, record)
     start = game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
     rng = checks.generator(seed)
-    checks.memory(8 * math.prod(shape), f"counts of shape {shape}", "learn for fewer iterations")
-    on_the_way = [i for i, one in enumerate(how) if one is None]
+    learners = training.learner_of(game.n_agents)
     # A stream of their own, so that what learners draw does not depend on how steps are drawn.
-    draws = rng.spawn(1)[0] if len(on_the_way) < len(how) else rng
-    needed = record or any(one is not None and one.needs_steps for one in how)
-    if needed:
-        Recorder.check_memory(game, episodes, steps, times=shape[0] if record else 1)
+    draws = rng.spawn(1)[0] if any(one.needs != "draws" for one in learners) else rng
+    states = [one.start(game, i, training.alpha, draws) for i, one in enumerate(learners)]
+    playing = _Playing(game, training, learners, states, rng, record)
+    history, values, counts, recorded = [start], [], [], []
+    with progress.bar(training.iterations * training.episodes * training.steps):
+        for number in range(training.iterations):
+            taken, now = playing.play(number, history[-1])
+            improved = [_checked(state.improve(now), game, i) for i, state in enumerate(states)]
+            history.append(tuple(one.policy for one in improved))
+            values.append(
+                [
+                    np.full_like(one.policy, np.nan) if one.values is None else one.values
+                    for one in improved
+                ]
+            )
+            counts.append(taken)
+            if record and now.played:
+                recorded.append(now.played)
+            del now  # steps that nobody keeps are gone before others are played
+    return LearningLog(
+        game=game,
+        training=replace(
+            training, seed=None if isinstance(seed, np.random.Generator) else int(seed)
+        ),
+        policies=by_agent(history),
+        q=by_agent(values),
+        counts=np.array(counts),
+        episodes=tuple(recorded) if record else None,
+    )
 
-    def work() -> Job[LearningLog]:
-        history, evaluated, kept = [start], [tuple(np.zeros_like(policy) for policy in start)], []
-        counts = np.zeros(shape, dtype=np.int64)
-        player = Player(game) if on_the_way or needed else None
-        for number, taken in enumerate(counts):
-            policies = history[-1]
-            learned = recorder = played = None
-            if player is None:
-                yield from counting(game, policies, episodes, steps, rng, taken)
+
+class _Playing:
+    """Plays iterations, and records or learns on the way what learners need.
+
+    Soft policy iteration by temporal differences is done by one kernel while the steps are made,
+    for all agents with the same parameters together.
+    """
+
+    def __init__(
+        self,
+        game: MarkovGame,
+        training: Training,
+        learners: Sequence[Learner],
+        states: Sequence[Learning],
+        rng: np.random.Generator,
+        record: bool,
+    ) -> None:
+        self.game, self.training, self.rng = game, training, rng
+        self.fused: dict[SoftPolicyIteration, list[int]] = {}
+        self.states = states
+        rest = []
+        for i, (learner, state) in enumerate(zip(learners, states, strict=True)):
+            if (
+                learner.needs == "draws"
+                and isinstance(state, SoftPolicyLearning)
+                and state.learns_from_steps(game, i, training.alpha)
+            ):
+                self.fused.setdefault(state.learner, []).append(i)
             else:
-                if on_the_way:
-                    learned = TemporalDifferences(
-                        game, policies, player, alpha=alpha, beta=beta,
-                        executed=evaluation == "sarsa", agents=on_the_way,
-                    )  # fmt: skip
-                if needed:
-                    recorder = Recorder(game, episodes, steps)
-                for block in player.play(policies, episodes, steps, rng):
-                    if learned:
-                        learned.update(block)
-                    if recorder:
-                        recorder.add(block)
-                    yield block.steps * len(block.codes)
+                rest.append(learner.needs)
+        self.ahead = "draws" in rest
+        self.recorded = record or self.ahead or "steps" in rest
+        if self.recorded:
+            times = (training.iterations if record else 1) + self.ahead
+            Recorder.check_memory(game, training.episodes, training.steps, times)
+        self.player = Player(game) if self.fused or self.recorded else None
+
+    def play(self, number: int, policies: Policies) -> tuple[IntArray, Iteration]:
+        """Play one iteration: its counts (S, A), and what learners may see of it."""
+        game, training = self.game, self.training
+        if self.player is None:
+            counts: IntArray = np.zeros((game.n_states, game.n_joint_actions), dtype=np.int64)
+            add_counts(game, policies, training.episodes, training.steps, self.rng, counts)
+            return counts, Iteration(number, policies)
+        learned = [
+            TemporalDifferences(
+                game, policies, agents, self.player.own_pairs, self.player.by_code,
+                alpha=training.alpha, beta=one.beta, executed=one.evaluation == "sarsa",
+            )
+            for one, agents in self.fused.items()
+        ]  # fmt: skip
+        recorder = None
+        if self.recorded:
+            recorder = Recorder(game, training.episodes, training.steps, self.ahead)
+        for block in self.player.play(policies, training.episodes, training.steps, self.rng):
+            for one in learned:
+                one.update(block.codes, block.steps)
             if recorder:
-                played = recorder.trajectories
-                taken += _counts(played, taken.shape)
-            elif learned:
-                taken += learned.counts
-            by_differences = iter(learned.q if learned else ())
-            q = tuple(
-                next(by_differences) if one is None
-                else _values(one, Round(game, i, alpha, number, policies, before, played, draws))
-                for i, (one, before) in enumerate(zip(how, evaluated[-1], strict=True))
-            )  # fmt: skip
-            history.append(tuple(improve(values, alpha) for values in q))
-            evaluated.append(q)
-            if record and played:
-                kept.append(played)
-        return LearningLog(
-            game=game,
-            alpha=alpha,
-            policies=_by_agent(history),
-            q=_by_agent(evaluated[1:]),
-            counts=counts,
-            trajectories=tuple(kept) if record else None,
-        )
-
-    return work()
+                recorder.add(block)
+            progress.advance(block.steps * len(block.codes))
+        for one, agents in zip(learned, self.fused.values(), strict=True):
+            for i, q in zip(agents, one.q, strict=True):
+                state = self.states[i]
+                assert isinstance(state, SoftPolicyLearning)
+                state.evaluated = q
+        played: Episodes | None = recorder.episodes() if recorder else None
+        counts = played.counts() if played else learned[0].counts.copy()
+        return counts, Iteration(number, policies, played, recorder.ahead if recorder else None)
 
 
-def _values(learner: Learner, now: Round) -> FloatArray:
-    values = checks.finite(learner.values(now), f"values of learners[{now.agent}]")
-    if values.shape != now.q.shape:
-        raise ValueError(
-            f"values of learners[{now.agent}] must have shape {now.q.shape}, got {values.shape}"
-        )
-    return values
-
-
-def _counts(played: Trajectories, shape: tuple[int, int]) -> IntArray:
-    return np.bincount(played.steps.ravel(), minlength=math.prod(shape)).reshape(shape)
-
-
-def _by_agent(history: Sequence[Policies]) -> Policies:
-    return tuple(np.array(agent) for agent in zip(*history, strict=True))
+def _checked(improved: Improvement, game: MarkovGame, agent: int) -> Improvement:
+    """What a learner says, refused unless it is a policy."""
+    name = f"what learners[{agent}] learned"
+    checks.instance(improved, Improvement, name, "a policy and its values")
+    shape = (game.n_states, game.actions[agent])
+    policy = checks.distributions(improved.policy, f"policy of learners[{agent}]", shape)
+    values = improved.values
+    if values is not None:
+        values = checks.finite(values, f"values of learners[{agent}]")
+        if values.shape != shape:
+            raise ValueError(
+                f"values of learners[{agent}] must have shape {shape}, got {values.shape}"
+            )
+    return Improvement(policy, values)

@@ -5,15 +5,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from malfl import checks
-from malfl.checks import FloatArray
-from malfl.kernels.q_learning import q_learning
-from malfl.learners.learner import Round
+from malfl import checks, progress
+from malfl.games.markov import MarkovGame
+from malfl.kernels import q_learning as kernel
+from malfl.kernels.steps import Learner as Codes
+from malfl.learners.learner import Improvement, Iteration, Learning, Needs, soft_improvement
+from malfl.values import Value
+
+CALL_STEPS = 2**16  # in one call of the kernel, about; it lasts less than a millisecond
 
 
 @dataclass(frozen=True)
-class QLearning:
-    """Moves its values, zero at first, along the steps of each round, in their order.
+class QLearning(Value):
+    """Moves its values, zero at first, along the steps of each iteration, in their order.
 
     Q(s, a) <- (1 - beta) Q(s, a) + beta (R + gamma max_b Q(s', b)), over its own actions and
     without entropy.
@@ -25,27 +29,34 @@ class QLearning:
     """
 
     beta: float = 0.1
-    needs_steps: ClassVar[bool] = True
+
+    name = "Q-learning"
+    needs: ClassVar[Needs] = "steps"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "beta", checks.step_size(self.beta))
 
-    def values(self, now: Round) -> FloatArray:
-        """The values moved; see `malfl.learners.learner.Learner`."""
+    def start(
+        self, game: MarkovGame, agent: int, alpha: float, rng: np.random.Generator
+    ) -> Learning:
+        """Begin with values of zero; see `malfl.learners.learner.Learner`."""
+        return _Learning(game, agent, alpha, self.beta)
+
+
+class _Learning:
+    def __init__(self, game: MarkovGame, agent: int, alpha: float, beta: float) -> None:
+        self.alpha, self.gamma, self.beta = alpha, game.gamma, beta
+        self.codes, self.rewards = Codes(*game.code_parts(agent)), game.joint_reward(agent).ravel()
+        self.q = np.zeros((game.n_states, game.actions[agent]))
+
+    def improve(self, now: Iteration) -> Improvement:
         if now.played is None:
-            raise ValueError("now.played must hold the steps of the round, got None")
-        game, q = now.game, now.q.copy()
-        codes = np.arange(game.n_states * game.n_joint_actions)
-        state = codes // game.n_joint_actions
-        action = game.own_actions[now.agent][codes % game.n_joint_actions]
-        q_learning(
-            now.played.steps,
-            now.played.last,
-            state,
-            state * q.shape[1] + action,
-            game.joint_reward(now.agent).ravel(),
-            game.gamma,
-            self.beta,
-            q,
-        )
-        return q
+            raise ValueError("now.played must hold the steps of the iteration, got None")
+        steps, episodes = now.played.packed, len(now.played)
+        piece = max(1, CALL_STEPS * episodes // now.played.steps)
+        given = self.rewards, self.gamma, self.beta, self.q
+        for episode in range(0, episodes, piece):
+            end = min(episode + piece, episodes)
+            kernel.q_learning(steps, self.codes, episode, end, *given)
+            progress.advance()
+        return soft_improvement(self.q.copy(), self.alpha)

@@ -6,21 +6,35 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import logsumexp
 
-from malfl.checks import FloatArray
-from malfl.learners.learner import Round
-from malfl.soft import marginal_backup
+from malfl.games.markov import MarkovGame
+from malfl.games.soft import marginal_backup
+from malfl.learners.learner import Improvement, Iteration, Learning, Needs, soft_improvement
+from malfl.values import Value
 
 
 @dataclass(frozen=True)
-class SoftValueIteration:
-    """Backs its values up once a round, from zero, with the rules of the game.
+class SoftValueIteration(Value):
+    """Backs its values up once an iteration, from zero, with the rules of the game.
 
     Q <- E[R(s, a) + gamma alpha ln sum_b exp(Q(s', b) / alpha)], over what the others do now.
     """
 
-    needs_steps: ClassVar[bool] = False
+    name = "soft value iteration"
+    needs: ClassVar[Needs] = "rules"
 
-    def values(self, now: Round) -> FloatArray:
-        """The values backed up; see `malfl.learners.learner.Learner`."""
-        value = now.alpha * np.asarray(logsumexp(now.q / now.alpha, axis=1))
-        return marginal_backup(now.game, now.policies, now.agent, value)
+    def start(
+        self, game: MarkovGame, agent: int, alpha: float, rng: np.random.Generator
+    ) -> Learning:
+        """Begin with values of zero; see `malfl.learners.learner.Learner`."""
+        return _Learning(game, agent, alpha)
+
+
+class _Learning:
+    def __init__(self, game: MarkovGame, agent: int, alpha: float) -> None:
+        self.game, self.agent, self.alpha = game, agent, alpha
+        self.q = np.zeros((game.n_states, game.actions[agent]))
+
+    def improve(self, now: Iteration) -> Improvement:
+        value = self.alpha * np.asarray(logsumexp(self.q / self.alpha, axis=1))
+        self.q = marginal_backup(self.game, now.policies, self.agent, value)
+        return soft_improvement(self.q, self.alpha)

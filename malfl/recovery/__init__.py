@@ -1,7 +1,81 @@
-"""Rewards from improvements; one file per estimator."""
+"""Rewards from improvements; one file an estimator."""
 
+from malfl.recovery.alone import AsIfAlone, as_if_alone
+from malfl.recovery.by_consistency import ByConsistency, ConsistencyFit, Equations
+from malfl.recovery.consistency import ConsistencySystem, consistency_system
+from malfl.recovery.descent import Adam, MiniBatchAdam
+from malfl.recovery.estimator import Estimator, Prepared
+from malfl.recovery.evidence import EvidenceRidge
+from malfl.recovery.forecast import Forecast, forecast, prediction_error
 from malfl.recovery.from_policies import recover_from_policies
-from malfl.recovery.recover import recover
-from malfl.recovery.result import RecoveredReward
+from malfl.recovery.last_policy import CausalEntropy, LastPolicy
+from malfl.recovery.least_squares import LeastSquares
+from malfl.recovery.logit import LogitFit
+from malfl.recovery.path import PathFit, PathLikelihood
+from malfl.recovery.policies import (
+    Descended,
+    EntropyRegularised,
+    MaximumLikelihood,
+    PolicyFit,
+    Smoothing,
+    UniformWhereUnseen,
+    estimate_policies,
+)
+from malfl.recovery.recover import DEFAULTS, recover
+from malfl.recovery.replay import Replay
+from malfl.recovery.reward import (
+    Determination,
+    Diagnostics,
+    NoFit,
+    NothingToLearnError,
+    RecoveredReward,
+    RewardClass,
+)
+from malfl.recovery.rules import WithEstimatedRules, estimate_rules
+from malfl.recovery.structural import Structural
+from malfl.recovery.targets import improvement_targets
 
-__all__ = ["RecoveredReward", "recover", "recover_from_policies"]
+__all__ = [
+    "DEFAULTS",
+    "Adam",
+    "AsIfAlone",
+    "ByConsistency",
+    "CausalEntropy",
+    "ConsistencyFit",
+    "ConsistencySystem",
+    "Descended",
+    "Determination",
+    "Diagnostics",
+    "EntropyRegularised",
+    "Equations",
+    "Estimator",
+    "EvidenceRidge",
+    "Forecast",
+    "LastPolicy",
+    "LeastSquares",
+    "LogitFit",
+    "MaximumLikelihood",
+    "MiniBatchAdam",
+    "NoFit",
+    "NothingToLearnError",
+    "PathFit",
+    "PathLikelihood",
+    "PolicyFit",
+    "Prepared",
+    "RecoveredReward",
+    "Replay",
+    "RewardClass",
+    "Smoothing",
+    "Structural",
+    "UniformWhereUnseen",
+    "WithEstimatedRules",
+    "as_if_alone",
+    "consistency_system",
+    "estimate_policies",
+    "estimate_rules",
+    "forecast",
+    "improvement_targets",
+    "prediction_error",
+    "recover",
+    "recover_from_policies",
+]

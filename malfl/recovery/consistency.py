@@ -10,6 +10,7 @@ systems of the same kind: `malfl.recovery.printed` and `malfl.recovery.released`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +18,17 @@ from scipy.sparse import block_diag, csr_array, eye_array, kron, vstack
 
 from malfl import checks
 from malfl.checks import FloatArray, IntArray
-from malfl.games import Dynamics
-from malfl.recovery.diagnostics import REWARD_CLASSES, Convergence, RewardClass
+from malfl.games.markov import Dynamics
+from malfl.games.soft import expectation_over_opponents
+from malfl.recovery.reward import REWARD_CLASSES, RewardClass
 from malfl.recovery.targets import improvement_targets
-from malfl.soft import expectation_over_opponents
+from malfl.values import Value, freeze
 
 GRADIENT_TOLERANCE = 1e-6  # relative to the gradient at zero
 
 
 @dataclass(frozen=True, eq=False)
-class ConsistencySystem:
+class ConsistencySystem(Value):
     """Equations for a reward and its shapings, one for each (h, s, a^i) that was determined."""
 
     reward: csr_array  #: (M, number of reward entries)
@@ -37,19 +39,24 @@ class ConsistencySystem:
     shape: tuple[int, ...]  #: of the reward
     states: int
 
+    def __post_init__(self) -> None:
+        freeze(*vars(self).values())
+
     @property
     def touched(self) -> npt.NDArray[np.bool_]:
         """Which entries of the reward occur in an equation of positive weight."""
         return np.asarray(abs(self.reward).T @ self.weights) > 0
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(NamedTuple):
     """A solution of a consistency system, and where the search for it stopped."""
 
     reward: FloatArray  #: flat
     shapings: FloatArray  #: (H * S,)
-    convergence: Convergence
+    steps: int
+    loss: float  #: weighted sum of squared residuals
+    gradient: float  #: its norm relative to that at zero
+    converged: bool
 
 
 def consistency_system(
@@ -126,5 +133,4 @@ def finish(system: ConsistencySystem, reward: FloatArray, shapings: FloatArray, 
     start = gradient(system.targets)
     left = gradient(residual) / start if start > 0 else 0.0
     loss = float((system.weights * residual**2).sum())
-    convergence = Convergence(steps, loss, left, left <= GRADIENT_TOLERANCE)
-    return Fit(reward, shapings, convergence)
+    return Fit(reward, shapings, steps, loss, left, left <= GRADIENT_TOLERANCE)

@@ -1,21 +1,37 @@
 """The consistency of all improvements under a prior for the reward, weighed by the evidence."""
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import svd
 from scipy.optimize import minimize_scalar
 
-from malfl.checks import FloatArray
-from malfl.recovery.consistency import ConsistencySystem, Fit, finish
-from malfl.recovery.diagnostics import Evidence, NothingToLearnError
-from malfl.recovery.least_squares import refuse_large
-from malfl.recovery.projection import rank_floor, shapings_for, without_shapings
+from malfl.recovery.by_consistency import ByConsistency, Solution, Weighting
+from malfl.recovery.consistency import ConsistencySystem, finish
+from malfl.recovery.projection import rank_floor, refuse_large, shapings_for, without_shapings
+from malfl.recovery.reward import Evidence, NothingToLearnError
 
 ROUNDING = 1e-6  # length of a direction that is none
 
 
-def weigh_evidence(system: ConsistencySystem) -> tuple[Fit, FloatArray, Evidence]:
+@dataclass(frozen=True)
+class EvidenceRidge(ByConsistency):
+    """Eq. 12 with a ridge chosen by the evidence; see ``weigh_evidence`` and `ByConsistency`.
+
+    Equations of Theorem 5.1 are weighted by visits, unless another weighting is named.
+    """
+
+    @property
+    def default_weighting(self) -> Weighting:
+        """Where none is named."""
+        return "visits" if self.equations == "theorem" else "uniform"
+
+    def solve(self, system: ConsistencySystem) -> Solution:
+        """Solve the equations."""
+        return weigh_evidence(system)
+
+
+def weigh_evidence(system: ConsistencySystem) -> Solution:
     """Ridge regression with the ridge that makes the targets most likely (MacKay 1992).
 
     Residuals are normal with a variance of sigma^2 over the equation's weight, rewards normal with
@@ -25,8 +41,8 @@ def weigh_evidence(system: ConsistencySystem) -> tuple[Fit, FloatArray, Evidence
 
     Returns
     -------
-    (fit, deviation, evidence)
-        The deviation is the posterior standard deviation of each reward entry.
+    Solution
+        With the posterior standard deviation of each reward entry.
 
     Raises
     ------
@@ -72,8 +88,8 @@ def weigh_evidence(system: ConsistencySystem) -> tuple[Fit, FloatArray, Evidence
     cost_at_best = float(best.fun) + freedom * (1 + np.log(2 * np.pi))
     fit = finish(system, reward, shapings_for(system, reward), steps=int(best.nfev))
     inside = bool(best.success and scale - 39 < best.x < scale + 9)
-    return (
-        replace(fit, convergence=replace(fit.convergence, converged=inside)),
+    return Solution(
+        fit._replace(converged=inside),
         deviation,
         Evidence(error=error, prior=error / ridge, log_likelihood=-0.5 * cost_at_best),
     )

@@ -1,33 +1,98 @@
 """Rewards from the last policy seen, as if learning were over: what one would try first."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from malfl import checks
 from malfl.checks import FloatArray
-from malfl.estimation import PolicyEstimates
-from malfl.logs import Observation
-from malfl.recovery.course import recover_from_course
-from malfl.recovery.diagnostics import Convergence, Determination
+from malfl.games.markov import Policies
+from malfl.play.view import View
+from malfl.recovery.estimator import Prepared
 from malfl.recovery.learner_models import best_response, reach
-from malfl.recovery.result import RecoveredReward
+from malfl.recovery.next_policy import exact_next_policy
+from malfl.recovery.path import recover_from_path
+from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
+from malfl.recovery.reward import NoFit, RecoveredReward
+from malfl.values import Value
 
 
-def causal_entropy(
-    seen: Observation, of: int, estimates: PolicyEstimates, prior: float = 10.0
-) -> RecoveredReward:
+@dataclass(frozen=True)
+class LastPolicy(Value):
+    """Alpha ln pi of the last policy, the reward that LfL begins with (Section 5.4).
+
+    Parameters
+    ----------
+    policies
+        How policies are estimated.
+    """
+
+    policies: PolicyFit = Smoothing()
+
+    needs_steps = False
+    needs_improvements = False
+
+    def __post_init__(self) -> None:
+        check_fit(self.policies)
+
+    def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
+        """See `malfl.recovery.estimator.Estimator`."""
+        return _Prepared(view, agent, estimate_policies(view, self.policies, rng))
+
+
+@dataclass(frozen=True)
+class CausalEntropy(Value):
     """Maximum causal entropy (Ziebart 2010): the last policy is the best one among the others'.
 
-    The likeliest reward of the state, with a normal prior of ``prior`` times alpha.
+    The likeliest reward of the state, with a normal prior.
+
+    Parameters
+    ----------
+    prior
+        Standard deviation of rewards, in units of alpha.
+    policies
+        How policies are estimated.
     """
-    moves = reach(seen.dynamics, [policies[-1:] for policies in estimates.policies], of)
-    model = best_response(moves, seen.alpha, seen.dynamics.gamma)
-    return recover_from_course(model, seen.own_counts(of)[-1:], seen.alpha, prior)
+
+    prior: float = 10.0
+    policies: PolicyFit = Smoothing()
+
+    needs_steps = False
+    needs_improvements = False
+
+    def __post_init__(self) -> None:
+        checks.positive(self.prior, "prior")
+        check_fit(self.policies)
+
+    def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
+        """See `malfl.recovery.estimator.Estimator`."""
+        return _Prepared(view, agent, estimate_policies(view, self.policies, rng), self.prior)
+
+
+class _Prepared:
+    """Estimated policies, of which the last counts; with a prior, causal entropy."""
+
+    def __init__(
+        self, view: View, agent: int, policies: Policies, prior: float | None = None
+    ) -> None:
+        self._view, self._agent, self._policies, self._prior = view, agent, policies, prior
+
+    def reward(self, improvements: int) -> RecoveredReward:
+        view, last = self._view, slice(improvements, improvements + 1)
+        if self._prior is None:
+            return log_policy(self._policies[self._agent][improvements], view.alpha)
+        moves = reach(view.dynamics, [policies[last] for policies in self._policies], self._agent)
+        model = best_response(moves, view.alpha, view.dynamics.gamma)
+        counts = view.own_counts(self._agent)[last]
+        return recover_from_path(model, counts, view.alpha, self._prior)
+
+    def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
+        now = [policies[improvements] for policies in self._policies]
+        return exact_next_policy(self._view.dynamics, now, self._agent, self._view.alpha, reward)
 
 
 def log_policy(policy: FloatArray, alpha: float) -> RecoveredReward:
-    """Alpha ln pi, the reward that LfL begins with (Section 5.4).
-
-    By its Theorem 2 it is the reward, shaped, if the policy no longer changes.
+    """Alpha ln pi. By LfL's Theorem 2 it is the reward, shaped, if the policy no longer changes.
 
     Parameters
     ----------
@@ -46,12 +111,5 @@ def log_policy(policy: FloatArray, alpha: float) -> RecoveredReward:
             "estimates have no zeros"
         )
     return RecoveredReward(
-        values=alpha * np.log(policy),
-        reward_class="state-action",
-        convergence=Convergence(steps=0, loss=0.0, gradient=0.0, converged=True),
-        determine=_undetermined,
+        values=alpha * np.log(policy), reward_class="state-action", diagnostics=NoFit()
     )
-
-
-def _undetermined() -> Determination:
-    raise ValueError("a policy's logarithm solves no equations that could determine it")

@@ -1,7 +1,7 @@
 """What an agent's policies are for a reward of the state, if it learns in a known way.
 
 A model turns a reward into the logits of pi_1..pi_H, and says how these change with the reward.
-Only the agent's first policy and what the others play is taken from what was seen.
+Only the agent's first policy and what the others play come from what was seen.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,18 +10,21 @@ import numpy as np
 from numpy.linalg import inv
 from scipy.special import logsumexp, softmax
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
-from malfl.games import Dynamics, MarkovGame
+from malfl.games.markov import Dynamics, MarkovGame
+from malfl.games.soft import dense_own_transitions, entropy, or_uniform, soft_optimum
 from malfl.kernels.q_learning import q_learning_with_slopes
-from malfl.sampling import Trajectories
-from malfl.soft import dense_own_transitions, entropy, soft_optimum
+from malfl.kernels.steps import Learner as Codes
+from malfl.play.episodes import Episodes
 
-Course = tuple[FloatArray, FloatArray]
+CALL_STEPS = 2**15  # in one call of a kernel, some milliseconds
+
+Path = tuple[FloatArray, FloatArray]
 """Logits of pi_1..pi_H, (H, S, A_i), and their derivatives by the rewards, (H, S, A_i, S)."""
 
-Model = Callable[[FloatArray], Course]
-"""From a reward (S,) to the course that learning takes."""
+Model = Callable[[FloatArray], Path]
+"""From a reward (S,) to the path of learning."""
 
 
 def reach(dynamics: Dynamics, policies: Sequence[FloatArray], agent: int) -> FloatArray:
@@ -37,7 +40,7 @@ def reach(dynamics: Dynamics, policies: Sequence[FloatArray], agent: int) -> Flo
     checks.memory(8 * rounds * states * own * states, "transitions", "use a smaller game")
     moves = np.empty((rounds, states, own, states))
     for h in range(rounds):
-        now = [np.where(np.isnan(p[h]), 1 / p.shape[2], p[h]) for p in policies]
+        now = [or_uniform(p[h]) for p in policies]
         moves[h] = dense_own_transitions(dynamics, now, agent).reshape(states, own, states)
     return moves
 
@@ -52,7 +55,7 @@ def soft_policy_iteration(
     states = moves.shape[-1]
     unit = np.eye(states)
 
-    def course(reward: FloatArray) -> Course:
+    def path(reward: FloatArray) -> Path:
         logits = np.empty(moves.shape[:-1])
         slopes = np.empty(moves.shape)
         policy, policy_slopes = first, np.zeros(moves.shape[1:])
@@ -70,14 +73,14 @@ def soft_policy_iteration(
             policy_slopes = policy[..., None] * (slopes[h] - mean)
         return logits, slopes
 
-    return course
+    return path
 
 
 def soft_value_iteration(moves: FloatArray, alpha: float, gamma: float) -> Model:
     """Soft value iteration from values of zero; ``moves`` as `reach` gives them."""
     unit = np.eye(moves.shape[-1])
 
-    def course(reward: FloatArray) -> Course:
+    def path(reward: FloatArray) -> Path:
         logits = np.zeros((len(moves) + 1, *moves.shape[1:-1]))
         slopes = np.zeros((len(moves) + 1, *moves.shape[1:]))
         for h, move in enumerate(moves):
@@ -87,7 +90,7 @@ def soft_value_iteration(moves: FloatArray, alpha: float, gamma: float) -> Model
             slopes[h + 1] = unit[:, None, :] / alpha + gamma * (move @ value_slopes)
         return logits[1:], slopes[1:]
 
-    return course
+    return path
 
 
 def best_response(moves: FloatArray, alpha: float, gamma: float) -> Model:
@@ -99,7 +102,7 @@ def best_response(moves: FloatArray, alpha: float, gamma: float) -> Model:
     states = moves.shape[-1]
     unit, transitions = np.eye(states), moves[0]
 
-    def course(reward: FloatArray) -> Course:
+    def path(reward: FloatArray) -> Path:
         process = MarkovGame(
             actions=(moves.shape[2],), transitions=transitions, rewards=[reward], start=0,
             gamma=gamma,
@@ -109,12 +112,12 @@ def best_response(moves: FloatArray, alpha: float, gamma: float) -> Model:
         slopes = unit[:, None, :] + gamma * (transitions @ occupancy)
         return best.q[None] / alpha, slopes[None] / alpha
 
-    return course
+    return path
 
 
 def q_learning(
     dynamics: Dynamics,
-    played: Sequence[Trajectories],
+    played: Sequence[Episodes],
     agent: int,
     alpha: float,
     beta: float,
@@ -123,21 +126,23 @@ def q_learning(
 
     The actions that look best depend on the reward, so values are linear in it only piecewise.
     """
-    states, own, joint = dynamics.n_states, dynamics.actions[agent], dynamics.n_joint_actions
-    codes = np.arange(states * joint)
-    state_of = codes // joint
-    pair_of = state_of * own + dynamics.own_actions[agent][codes % joint]
+    states, own = dynamics.n_states, dynamics.actions[agent]
+    codes, gamma = Codes(*dynamics.code_parts(agent)), dynamics.gamma
 
-    def course(reward: FloatArray) -> Course:
+    def path(reward: FloatArray) -> Path:
         logits = np.empty((len(played), states, own))
         slopes = np.empty((len(played), states, own, states))
         q, q_slopes = np.zeros((states, own)), np.zeros((states * own, states))
         for h, part in enumerate(played):
-            q_learning_with_slopes(
-                part.steps, part.last, state_of, pair_of, reward, dynamics.gamma, beta, q, q_slopes
-            )
+            piece = max(1, CALL_STEPS * len(part) // part.steps)
+            for begin in range(0, len(part), piece):
+                end = min(begin + piece, len(part))
+                q_learning_with_slopes(
+                    part.packed, codes, begin, end, reward, gamma, beta, q, q_slopes
+                )
+                progress.advance()
             logits[h] = q / alpha
             slopes[h] = q_slopes.reshape(slopes[h].shape) / alpha
         return logits, slopes
 
-    return course
+    return path

@@ -5,21 +5,28 @@ decomposition. In games of more than `DENSE_STATES` states, or systems of more t
 numbers, all unknowns are found together by iteration on sparse matrices.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import svd, svdvals
+from scipy.linalg import svd
 from scipy.sparse import csr_array, hstack
 from scipy.sparse.linalg import lsmr
 
+from malfl.recovery.by_consistency import ByConsistency, Solution
 from malfl.recovery.consistency import ConsistencySystem, Fit, finish
-from malfl.recovery.diagnostics import Determination
-from malfl.recovery.projection import rank_floor, shapings_for, without_shapings
+from malfl.recovery.projection import is_large, rank_floor, shapings_for, without_shapings
 
-DENSE_STATES = 400  # from about here on iteration is the faster one
-DENSE_SIZE = 10**7  # of equations times reward entries; the decomposition of more takes long
 STOP = 1e-13  # of LSMR, relative to the norms of equations and targets
 MOST_STEPS = 30_000
+
+
+@dataclass(frozen=True)
+class LeastSquares(ByConsistency):
+    """The exact minimum of Eq. 12; see ``least_squares`` and `ByConsistency`."""
+
+    def solve(self, system: ConsistencySystem) -> Solution:
+        """Solve the equations."""
+        return Solution(least_squares(system))
 
 
 def least_squares(system: ConsistencySystem) -> Fit:
@@ -57,41 +64,4 @@ def _by_iteration(system: ConsistencySystem) -> Fit:
     fit = finish(system, reward, shapings, steps)
     # A small gradient is no proof here: directions that the equations barely fix have one long
     # before they are right. LSMR's own rules must have ended it, not the limit (reason 7).
-    ended = fit.convergence.converged and reason != 7
-    return replace(fit, convergence=replace(fit.convergence, converged=ended))
-
-
-def determination(system: ConsistencySystem) -> Determination:
-    """How many directions of the reward the equations fix, and how firmly.
-
-    Raises
-    ------
-    ValueError
-        If the game or the reward is a large one.
-    """
-    refuse_large(system, "a reward's determination")
-    matrix, _, _ = without_shapings(system)
-    values = svdvals(matrix)
-    fixed = values[values > rank_floor(system)]
-    return Determination(
-        unknowns=int(system.touched.sum()),
-        rank=len(fixed),
-        smallest_singular_value=float(fixed.min(initial=np.inf)),
-        largest_singular_value=float(fixed.max(initial=0.0)),
-    )
-
-
-def is_large(system: ConsistencySystem) -> bool:
-    """Whether a singular value decomposition would take too long."""
-    return system.states > DENSE_STATES or float(np.prod(system.reward.shape)) > DENSE_SIZE
-
-
-def refuse_large(system: ConsistencySystem, what: str) -> None:
-    """Raise if ``what`` would need a decomposition that takes too long."""
-    if is_large(system):
-        equations, entries = system.reward.shape
-        raise ValueError(
-            f"{what} takes a singular value decomposition, done for up to {DENSE_STATES} states "
-            f"and {DENSE_SIZE} numbers; this system has {system.states} states and {equations} "
-            f"equations for {entries} entries of the reward"
-        )
+    return fit._replace(converged=fit.converged and reason != 7)

@@ -18,13 +18,14 @@ from scipy.special import log_softmax, softmax
 
 from malfl import checks
 from malfl.checks import FloatArray
-from malfl.recovery.diagnostics import (
-    Convergence,
+from malfl.recovery.reward import (
+    Determination,
     Evidence,
     NothingToLearnError,
+    RecoveredReward,
     determination_of,
 )
-from malfl.recovery.result import RecoveredReward
+from malfl.values import Value, freeze
 
 MOST_ROUNDS = 500
 NEGLIGIBLE = 0.01  # of the variance of a logit: a part that may be left to fall further
@@ -56,6 +57,32 @@ class AffineLogits:
             known=self.known[:improvements],
             variances=self.variances[:improvements],
         )
+
+
+@dataclass(frozen=True, eq=False)
+class LogitFit(Value):
+    """A multinomial regression on logits that are affine in the reward."""
+
+    steps: int
+    moved: float  #: the reward's last relative move
+    converged: bool
+    evidence: Evidence
+    information: FloatArray  #: (S, S), of the data alone
+    unknowns: int  #: states whose reward some logit depends on
+    beta: float | None = None  #: step size of the learner that was replayed
+
+    def __post_init__(self) -> None:
+        freeze(self.information)
+
+    @property
+    def determination(self) -> Determination:
+        """By the eigenvalues of the information."""
+        return determination_of(self.information, self.unknowns)
+
+    def lines(self) -> list[str]:
+        """For a summary."""
+        beta = [] if self.beta is None else [f"Replayed with step size {self.beta:.4g}"]
+        return beta + self.evidence.lines()
 
 
 class _Data(NamedTuple):
@@ -105,7 +132,48 @@ def recover_from_logits(
     if counts.shape != logits.constants.shape:
         raise ValueError(f"counts must have shape {logits.constants.shape}, got {counts.shape}")
     data = _informative(logits, counts)
-    states = logits.slopes.shape[-1]
+    found = _regress(data, alpha, tolerance)
+    likelihood = _log_likelihood(data, found)
+    touched = np.abs(found.rows).max(axis=0) > ROUNDING * np.abs(data.slopes).max()
+    # A constant is a shaping, or next to one: deviations are of what is left without it.
+    centring = np.where(touched, np.eye(len(touched)) - touched / touched.sum(), 0.0)
+    variances = np.diag(centring @ found.covariance @ centring.T)
+    deviation = np.sqrt(np.maximum(variances, 0.0))
+    return RecoveredReward(
+        values=np.where(touched, found.reward, np.nan),
+        reward_class="state",
+        diagnostics=LogitFit(
+            steps=found.rounds,
+            moved=found.moved,
+            converged=found.settled,
+            evidence=Evidence(found.error, found.prior, likelihood),
+            information=found.information,
+            unknowns=int(touched.sum()),
+        ),
+        deviation=np.where(touched, deviation, np.nan),
+    )
+
+
+class _Regression(NamedTuple):
+    """Where the regression came to an end."""
+
+    reward: FloatArray  # (S,)
+    eta: FloatArray  # (G, A_i), logits, errors included
+    spread: FloatArray  # (G, A_i), variances of their errors
+    rows: FloatArray  # (G * A_i, S), slopes, centred
+    information: FloatArray  # (S, S), of the data alone
+    covariance: FloatArray  # (S, S), of the reward
+    error: float  # variance of errors beyond those that are known
+    prior: float  # variance of rewards
+    rounds: int
+    moved: float  # the reward's last move, relative to its largest value
+    settled: bool
+
+
+def _regress(data: _Data, alpha: float, tolerance: float) -> _Regression:
+    """Newton's steps for reward and errors, each followed by a step for the variances."""
+    states = data.slopes.shape[-1]
+    unit = np.eye(states)
     total = data.counts.sum(axis=-1, keepdims=True)
     eta = np.log(data.counts + 0.5)
     reward, error, prior, growth = np.zeros(states), 0.01, alpha**2, 1.0
@@ -122,7 +190,7 @@ def recover_from_logits(
         scaled = rows * roots
         information = scaled.T @ scaled  # of one array with itself, for half the work
         weighted = scaled * roots
-        covariance = cho_solve(cho_factor(information + np.eye(states) / prior), np.eye(states))
+        covariance = cho_solve(cho_factor(information + unit / prior), unit)
         before, reward = reward, covariance @ (weighted.T @ response.ravel())
         pull = weights * (response - (rows @ reward).reshape(response.shape))
         eta = data.constants + data.slopes @ reward + spread * pull
@@ -130,7 +198,7 @@ def recover_from_logits(
         earlier, growth = growth, float((pull**2).sum() / freedom)
         stride = STRIDE if (growth > 1) == (earlier > 1) else 1
         error = max(error * growth**stride, LEAST_ERROR)
-        found = float((covariance * information).sum())  # numbers that the data speak of, so to say
+        found = float((covariance * information).sum())  # how many numbers the data speak of
         prior = float(reward @ reward / found) if found > 0 else 0.0
         if found < LEAST_FOUND or prior == 0:
             # The data cannot tell this reward from none.
@@ -143,18 +211,8 @@ def recover_from_logits(
         settled = bool(moved <= tolerance and steady)
         if settled:
             break
-    likelihood = _log_likelihood(data, eta, reward, spread, prior, information)
-    touched = np.abs(rows).max(axis=0) > ROUNDING * np.abs(data.slopes).max()
-    # A constant is a shaping, or next to one: deviations are of what is left without it.
-    centring = np.where(touched, np.eye(states) - touched / touched.sum(), 0.0)
-    deviation = np.sqrt(np.maximum(np.diag(centring @ covariance @ centring.T), 0.0))
-    return RecoveredReward(
-        values=np.where(touched, reward, np.nan),
-        reward_class="state",
-        convergence=Convergence(rounds, -likelihood, moved, settled),
-        determine=lambda: determination_of(information, int(touched.sum())),
-        deviation=np.where(touched, deviation, np.nan),
-        evidence=Evidence(error, prior, likelihood),
+    return _Regression(
+        reward, eta, spread, rows, information, covariance, error, prior, rounds, moved, settled
     )
 
 
@@ -181,15 +239,9 @@ def _masked(eta: FloatArray, known: npt.NDArray[np.bool_]) -> FloatArray:
     return np.where(known, eta, -np.inf)
 
 
-def _log_likelihood(
-    data: _Data,
-    eta: FloatArray,
-    reward: FloatArray,
-    variances: FloatArray,
-    prior: float,
-    information: FloatArray,
-) -> float:
+def _log_likelihood(data: _Data, found: _Regression) -> float:
     """Of the counts, with reward and errors (G, A_i) integrated out by Laplace's method."""
+    eta, reward, variances, prior = found.eta, found.reward, found.spread, found.prior
     log_odds = log_softmax(_masked(eta, data.known), axis=-1)
     total = data.counts.sum(axis=-1)
     expected = np.where(data.known, total[:, None] * np.exp(log_odds), 0.0)
@@ -197,7 +249,7 @@ def _log_likelihood(
     spread = variances * expected
     # The determinant of 1 + variances * (diag(expected) - expected expected' / total), per choice.
     rest = (expected / (1 + spread)).sum(axis=-1) / total
-    _, size = np.linalg.slogdet(prior * information + np.eye(len(reward)))
+    _, size = np.linalg.slogdet(prior * found.information + np.eye(len(reward)))
     return float(
         (data.counts * np.where(data.known, log_odds, 0.0)).sum()
         - 0.5 * (errors**2 / variances).sum()

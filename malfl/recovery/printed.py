@@ -7,9 +7,9 @@ from scipy.sparse import block_diag, csr_array, vstack
 
 from malfl import checks
 from malfl.checks import FloatArray
-from malfl.games import Dynamics
+from malfl.games.markov import Dynamics
 from malfl.recovery.consistency import ConsistencySystem, reward_shape
-from malfl.recovery.diagnostics import RewardClass
+from malfl.recovery.reward import RewardClass
 from malfl.recovery.targets import improvement_targets
 
 

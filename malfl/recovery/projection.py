@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.linalg import lstsq, qr
+from scipy.linalg import lstsq, qr, svdvals
 
 from malfl.checks import FloatArray, IntArray
 from malfl.recovery.consistency import ConsistencySystem
+from malfl.recovery.reward import Determination
 
+DENSE_STATES = 400  # from about here on iteration is faster than a decomposition
+DENSE_SIZE = 10**7  # of equations times reward entries; the decomposition of more takes long
 RANK_TOLERANCE = 1e-10  # relative to the equations before the shapings are projected out
 
 
@@ -50,6 +53,42 @@ def rank_floor(system: ConsistencySystem) -> float:
     weighted = abs(system.reward.multiply(np.sqrt(system.weights)[:, None]))
     bound = np.sqrt(weighted.sum(axis=0).max(initial=0.0) * weighted.sum(axis=1).max(initial=0.0))
     return RANK_TOLERANCE * float(bound)
+
+
+def determination(system: ConsistencySystem) -> Determination:
+    """How many directions of the reward the equations fix, and how firmly.
+
+    Raises
+    ------
+    ValueError
+        If the game or the reward is a large one.
+    """
+    refuse_large(system, "a reward's determination")
+    matrix, _, _ = without_shapings(system)
+    values = svdvals(matrix)
+    fixed = values[values > rank_floor(system)]
+    return Determination(
+        unknowns=int(system.touched.sum()),
+        rank=len(fixed),
+        smallest_singular_value=float(fixed.min(initial=np.inf)),
+        largest_singular_value=float(fixed.max(initial=0.0)),
+    )
+
+
+def is_large(system: ConsistencySystem) -> bool:
+    """Whether a singular value decomposition would take too long."""
+    return system.states > DENSE_STATES or float(np.prod(system.reward.shape)) > DENSE_SIZE
+
+
+def refuse_large(system: ConsistencySystem, what: str) -> None:
+    """Raise if ``what`` would need a decomposition that takes too long."""
+    if is_large(system):
+        equations, entries = system.reward.shape
+        raise ValueError(
+            f"{what} takes a singular value decomposition, done for up to {DENSE_STATES} states "
+            f"and {DENSE_SIZE} numbers; this system has {system.states} states and {equations} "
+            f"equations for {entries} entries of the reward"
+        )
 
 
 def _improvements(

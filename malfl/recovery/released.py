@@ -22,7 +22,7 @@ import numpy as np
 from scipy.sparse import block_diag, csr_array, eye_array, kron, vstack
 
 from malfl.checks import FloatArray
-from malfl.games import Dynamics
+from malfl.games.markov import Dynamics
 from malfl.recovery.consistency import ConsistencySystem
 from malfl.recovery.targets import improvement_targets
 

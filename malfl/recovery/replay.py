@@ -5,131 +5,209 @@ with are affine in the reward it learned from, sampling errors and all. Only wha
 not execute stays unseen; how far its values are off for that is known as a variance.
 """
 
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
-from malfl import checks
-from malfl.checks import FloatArray, WordArray
-from malfl.games import Dynamics
-from malfl.kernels.replay import replay, replay_errors
-from malfl.parallel import Job
-from malfl.recovery.diagnostics import NothingToLearnError
-from malfl.recovery.logit import AffineLogits, recover_from_logits
-from malfl.sampling import Trajectories
-from malfl.soft import entropy_bonus
+from malfl import checks, progress
+from malfl.checks import FloatArray
+from malfl.games.markov import Policies
+from malfl.games.soft import entropy_bonus, or_uniform
+from malfl.kernels.replay import Update, replay, replay_errors
+from malfl.kernels.steps import Learner as Codes
+from malfl.play.view import View
+from malfl.recovery.estimator import Prepared
+from malfl.recovery.logit import AffineLogits, LogitFit, recover_from_logits
+from malfl.recovery.next_policy import exact_next_policy
+from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
+from malfl.recovery.reward import NothingToLearnError, RecoveredReward
+from malfl.recovery.structural import empty_logits
+from malfl.values import Value
 
+LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
 BLOCK_BYTES = 2**20  # of the rows that a pass updates; they should stay in the cache
 ROUGHLY = 0.01  # how well a reward must be known to tell variances by it
 PASS_STEPS = 2**16  # in one call of a kernel, some milliseconds
 
 
-def replayed_logits(
-    dynamics: Dynamics,
-    trajectories: Sequence[Trajectories],
-    own_policies: FloatArray,
-    own_counts: FloatArray,
-    agent: int,
-    *,
-    alpha: float,
-    beta: float,
-    executed: bool,
-) -> Job[AffineLogits]:
-    """How the improvements of pi_0..pi_n depend on the reward of a learner of Algorithm 1.
+@dataclass(frozen=True)
+class Replay(Value):
+    """The structural regression on the learner's own updates, made again, not on exact values.
 
-    The variances of what cannot be replayed depend on the reward a little: those of an improvement
-    are taken for the reward recovered by then. Work for `malfl.parallel.run`, of as many steps as
-    the trajectories have.
+    Needs recorded episodes of a learner of Algorithm 1.
 
     Parameters
     ----------
-    trajectories
-        Of everyone, under pi_0..pi_n.
-    own_policies
-        The agent's policies as far as they are known, (n + 1 or more, S, A_i), NaN where unknown.
-    own_counts
-        How often it took each action under these, likewise.
     beta
-        The learner's step size, in (0, 1].
+        The learner's step size, in (0, 1]; if it is not known, the likeliest is looked for.
     executed
         Whether its updates used the action executed next (SARSA). If not, that action was drawn,
         not seen, and its expectation is used.
+    policies
+        How policies are estimated.
 
-    Returns
-    -------
-    AffineLogits
-        Of pi_1..pi_{n+1}; the last has no variances if nothing was seen of it yet.
+    Raises
+    ------
+    TypeError, ValueError
+        If ``beta`` is out of range or ``executed`` neither True nor False.
     """
-    states, own, joint = dynamics.n_states, dynamics.actions[agent], dynamics.n_joint_actions
-    code = np.arange(states * joint)
-    state_of = code // joint
-    pair_of = state_of * own + dynamics.own_actions[agent][code % joint]
-    number, columns, gamma = len(trajectories), states + 1, dynamics.gamma
-    size = 8 * number * states * own * columns
-    checks.memory(size, f"logits of {number} policies and {states} states", "use a smaller game")
-    width = min(columns, max(16, BLOCK_BYTES // (8 * states * (own + 1))))
-    logits = AffineLogits(
-        np.zeros((number, states, own, states)),
-        np.zeros((number, states, own)),
-        np.ones((number, states, own), dtype=bool),
-        np.zeros((number, states, own)),
-    )
-    for h, played in enumerate(trajectories):
-        policy = np.where(np.isnan(own_policies[h]), 1 / own, own_policies[h])
+
+    beta: float | None = None
+    executed: bool = False
+    policies: PolicyFit = Smoothing()
+
+    needs_steps = True
+    needs_improvements = True
+
+    def __post_init__(self) -> None:
+        if self.beta is not None:
+            object.__setattr__(self, "beta", checks.step_size(self.beta))
+        if not isinstance(self.executed, bool):
+            raise TypeError(f"executed must be True or False, got {self.executed!r}")
+        check_fit(self.policies)
+
+    def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
+        """See `malfl.recovery.estimator.Estimator`."""
+        return _Prepared(self, view, agent, estimate_policies(view, self.policies, rng))
+
+
+class _Prepared:
+    """Replays by step size: the known one, else the likeliest for each number of improvements."""
+
+    def __init__(self, estimator: Replay, view: View, agent: int, policies: Policies) -> None:
+        self._estimator, self._view, self._agent = estimator, view, agent
+        self._policies = policies
+        self._replays: dict[float, Replayed] = {}
+        self._found: dict[int, float] = {}
+
+    def reward(self, improvements: int) -> RecoveredReward:
+        beta = self._estimator.beta or self._likeliest(improvements)
+        return self._replayed(beta).reward(improvements)
+
+    def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
+        try:
+            beta = self._estimator.beta or self._likeliest(improvements)
+        except NothingToLearnError:  # no step size is likelier than another
+            now = [policies[improvements] for policies in self._policies]
+            return exact_next_policy(
+                self._view.dynamics, now, self._agent, self._view.alpha, reward
+            )
+        logits = self._replayed(beta).logits(improvements + 1)
+        return np.asarray(logits.policies(np.nan_to_num(reward.values))[improvements])
+
+    def _replayed(self, beta: float) -> "Replayed":
+        if beta not in self._replays:
+            self._replays = {beta: self._replay(beta)}  # the others are not needed again
+        return self._replays[beta]
+
+    def _replay(self, beta: float) -> "Replayed":
+        executed = self._estimator.executed
+        own = self._policies[self._agent]
+        return Replayed(self._view, self._agent, own, beta=beta, executed=executed)
+
+    def _likeliest(self, improvements: int) -> float:
+        def unlikely(log_beta: float) -> float:
+            found = self._replay(float(np.exp(log_beta))).reward(improvements).diagnostics
+            assert isinstance(found, LogitFit)
+            return -found.evidence.log_likelihood
+
+        if improvements not in self._found:
+            best = minimize_scalar(
+                unlikely, bounds=(np.log(LEAST_BETA), 0.0), method="bounded",
+                options={"xatol": 1e-3},
+            )  # fmt: skip
+            self._found[improvements] = float(np.exp(best.x))
+        return self._found[improvements]
+
+
+class Replayed:
+    """How the improvements of pi_0, pi_1, ... depend on the reward of a learner of Algorithm 1.
+
+    They are replayed one after the other as they are asked for. The variances of what cannot be
+    replayed depend on the reward a little: those of an improvement are for the reward recovered by
+    then.
+
+    Parameters
+    ----------
+    policies
+        The agent's policies as far as they are known, (n, S, A_i), NaN where unknown.
+    beta, executed
+        As for `malfl.Replay`.
+
+    Raises
+    ------
+    ValueError
+        If episodes were not recorded.
+    """
+
+    def __init__(
+        self, view: View, agent: int, policies: FloatArray, *, beta: float, executed: bool
+    ) -> None:
+        if view.episodes is None:
+            raise ValueError(
+                "view has no episodes to replay; learn with record=True, or use another estimator"
+            )
+        self._view, self._episodes, self._policies = view, view.episodes, policies
+        self._counts, self._beta, self._executed = view.own_counts(agent), beta, executed
+        self._codes = Codes(*view.dynamics.code_parts(agent))
+        self._logits = empty_logits(view.dynamics, len(self._counts), agent)
+        self._done = 0
+
+    def reward(self, improvements: int, tolerance: float = 1e-4) -> RecoveredReward:
+        """The reward by the first so many improvements; see `recover_from_logits`."""
+        logits, counts = self.logits(improvements), self._counts[1 : improvements + 1]
+        found = recover_from_logits(logits, counts, self._view.alpha, tolerance)
+        assert isinstance(found.diagnostics, LogitFit)
+        return replace(found, diagnostics=replace(found.diagnostics, beta=self._beta))
+
+    def logits(self, improvements: int) -> AffineLogits:
+        """Of pi_1, ..., so many; one more than were seen has no variances."""
+        left = self._episodes[self._done : improvements]
+        with progress.bar(sum(played.steps for played in left)):
+            while self._done < improvements:
+                self._go_on(self._done)
+        return self._logits.first(improvements)
+
+    def _go_on(self, h: int) -> None:
+        view, steps = self._view, self._episodes[h].packed
+        alpha, gamma = view.alpha, view.dynamics.gamma
+        states, own = self._policies.shape[1:]
+        policy = or_uniform(self._policies[h])
         bonus = entropy_bonus(policy, alpha)
-        given = state_of, pair_of, policy.ravel(), bonus.ravel()
-        entropy = (policy * bonus).sum(axis=1)
+        update = Update(
+            policy.ravel(), bonus.ravel(), (policy * bonus).sum(axis=1), gamma, self._beta,
+            self._executed,
+        )  # fmt: skip
+        passes = [
+            (begin, min(begin + PASS_STEPS, len(steps.codes)))
+            for begin in range(0, len(steps.codes), PASS_STEPS)
+        ]
+        columns = states + 1
+        width = min(columns, max(16, BLOCK_BYTES // (8 * states * (own + 1))))
         q = np.empty((states * own, columns))
         for column in range(0, columns, width):
             rows = np.zeros((states * own, min(width, columns - column)))
             value = np.zeros((states, rows.shape[1]))
-            for part in _parts(played):
-                replay(*part, *given, entropy, gamma, beta, executed, column, rows, value)
-                yield part.size if column == 0 else 0
+            for begin, end in passes:
+                replay(steps, self._codes, begin, end, update, column, rows, value)
+                progress.advance(end - begin if column == 0 else 0)
             q[:, column : column + width] = rows
-        logits.slopes[h] = q[:, :-1].reshape(states, own, states) / alpha
-        logits.constants[h] = q[:, -1].reshape(states, own) / alpha
-        reward = _so_far(logits.first(h + 1), own_counts[1 : h + 2], alpha)
+        self._logits.slopes[h] = q[:, :-1].reshape(states, own, states) / alpha
+        self._logits.constants[h] = q[:, -1].reshape(states, own) / alpha
+        self._done = h + 1
+        reward = self._so_far()
         if reward is not None:
             worth, variance = np.zeros(states * own), np.zeros(states * own)
-            for part in _parts(played):
-                replay_errors(*part, *given, reward, gamma, beta, executed, worth, variance)
-                yield 0
-            logits.variances[h] = variance.reshape(states, own) / alpha**2
-    return logits
+            for begin, end in passes:
+                replay_errors(steps, self._codes, begin, end, update, reward, worth, variance)
+                progress.advance()
+            self._logits.variances[h] = variance.reshape(states, own) / alpha**2
 
-
-def _so_far(logits: AffineLogits, counts: FloatArray, alpha: float) -> FloatArray | None:
-    """The reward that the improvements seen so far tell of, 0 where they tell nothing."""
-    if len(counts) == len(logits.slopes):
-        with suppress(NothingToLearnError):
-            found = recover_from_logits(logits, counts, alpha, tolerance=ROUGHLY)
-            return np.nan_to_num(found.values)
-    return None
-
-
-class _Part(NamedTuple):
-    """Steps for one call of a kernel."""
-
-    steps: WordArray
-    last: WordArray
-    begin: int
-    end: int
-
-    @property
-    def size(self) -> int:
-        """Number of steps."""
-        return len(self.last) * (self.end - self.begin)
-
-
-def _parts(played: Trajectories) -> Iterator[_Part]:
-    """All steps in their order."""
-    episodes, length = played.steps.shape
-    many = max(1, PASS_STEPS // length)
-    for episode in range(0, episodes, many):
-        chosen = slice(episode, episode + many)
-        for begin in range(0, length, PASS_STEPS):
-            end = min(begin + PASS_STEPS, length)
-            yield _Part(played.steps[chosen], played.last[chosen], begin, end)
+    def _so_far(self) -> FloatArray | None:
+        """The reward that the improvements seen so far show, 0 where they show nothing."""
+        if self._done < len(self._counts):
+            with suppress(NothingToLearnError):
+                return np.nan_to_num(self.reward(self._done, ROUGHLY).values)
+        return None

@@ -6,8 +6,8 @@ import numpy as np
 
 from malfl import checks
 from malfl.checks import FloatArray
-from malfl.games import Dynamics
-from malfl.soft import own_transitions
+from malfl.games.markov import Dynamics
+from malfl.games.soft import own_transitions
 
 
 def improvement_targets(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from malfl.kernels.alias import fill_slots
-from malfl.play import bits_for
+from malfl.play.player import bits_for
 
 
 def tables(rows):
@@ -34,7 +34,7 @@ def test_tables_hold_the_probabilities(outcomes):
         np.testing.assert_allclose([float(p) for p in odds[:outcomes]], row, rtol=0, atol=1e-13)
 
 
-def test_random_rows_with_zeros_are_kept():
+def test_tables_hold_random_rows_with_zeros():
     rng = np.random.default_rng(0)
     for _ in range(200):
         outcomes = int(rng.integers(1, 40))
@@ -42,25 +42,25 @@ def test_random_rows_with_zeros_are_kept():
         weights[rng.integers(outcomes)] += 0.1
         row = weights / weights.sum()
         (odds,) = tables([row])
-        for p, kept in zip(row, odds[:outcomes], strict=True):
-            assert (kept == 0) == (p == 0) or p < 1e-17
-            assert abs(float(kept) - p) <= 1e-15
+        for p, held in zip(row, odds[:outcomes], strict=True):
+            assert (held == 0) == (p == 0) or p < 1e-17
+            assert abs(float(held) - p) <= 1e-15
         assert not any(odds[outcomes:])
 
 
 def test_halves_and_quarters_are_as_exact_as_slots_can_be():
     rows = [[0.25, 0.75, 0, 0, 0], [0.5, 0, 0, 0.125, 0.375], [0, 0, 1, 0, 0]]
     for row, odds in zip(rows, tables(rows), strict=True):
-        for p, kept in zip([*row, 0, 0, 0], odds, strict=True):
-            assert abs(kept - Fraction(p)) < Fraction(8 * 8, 2**64)  # 8 slots, each off by up to 8
-        assert [kept == 1 for kept in odds[:5]] == [p == 1 for p in row]
+        for p, held in zip([*row, 0, 0, 0], odds, strict=True):
+            assert abs(held - Fraction(p)) < Fraction(8 * 8, 2**64)  # 8 slots, each off by up to 8
+        assert [held == 1 for held in odds[:5]] == [p == 1 for p in row]
 
 
-def test_the_smallest_probabilities_are_kept():
+def test_tables_hold_the_smallest_probabilities():
     rows = [[1 - 1e-12, 1e-12, 0], [1e-12, 0.5, 0.5 - 1e-12], [1 - 2e-12, 1e-12, 1e-12]]
     for row, odds in zip(rows, tables(rows), strict=True):
-        for p, kept in zip(row, odds, strict=False):
-            assert float(kept) == pytest.approx(p, rel=1e-6, abs=0)
+        for p, held in zip(row, odds, strict=False):
+            assert float(held) == pytest.approx(p, rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("total", [1 - 1e-9, 1 + 1e-9])

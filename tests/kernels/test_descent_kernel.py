@@ -1,11 +1,15 @@
+import itertools
+
 import naive
 import numpy as np
+import pytest
 from scipy.sparse import csr_array
 
 from malfl.kernels.descent import descend
 
 
-def test_it_takes_the_oracles_steps_down_a_weighted_sum_of_squares():
+@pytest.mark.parametrize("cuts", [(0, 30), (0, 1, 17, 17, 30), range(31)])
+def test_it_takes_the_oracles_steps_down_a_weighted_sum_of_squares(cuts):
     rng = np.random.default_rng(0)
     equations = rng.normal(size=(7, 4)) * (rng.random((7, 4)) < 0.6)
     equations[3] = 0.0  # an equation of nothing
@@ -13,8 +17,10 @@ def test_it_takes_the_oracles_steps_down_a_weighted_sum_of_squares():
     targets, weights = rng.normal(size=7), rng.random(7)
     sparse = csr_array(equations)
     begin = rng.normal(size=4)
-    x = begin.copy()
-    descend(sparse.data, sparse.indices, sparse.indptr, targets, weights, 30, 0.05, x)
+    system = sparse.data, sparse.indices, sparse.indptr, targets, weights
+    x, mean, square = begin.copy(), np.zeros(4), np.zeros(4)
+    for first, last in itertools.pairwise(cuts):
+        descend(*system, first, last, 0.05, mean, square, x)
 
     def gradient(x):
         return 2 * equations.T @ (weights * (equations @ x - targets))

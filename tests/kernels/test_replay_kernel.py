@@ -1,44 +1,87 @@
+import itertools
+
 import naive
 import numpy as np
 import pytest
 from drawn import random_policies
 
-from malfl.kernels.replay import replay, replay_errors
-from malfl.sampling import sample_trajectories
+from malfl import Episodes, sample_episodes
+from malfl.kernels.replay import Update, replay, replay_errors
+from malfl.kernels.steps import Learner
 
 ALPHA, BETA = 0.7, 0.3
 AGENT = -1  # the last one, who has a choice in all games
+RAGGED = 1, 30, 7, 1, 2, 19, 60
+CUTS = [
+    (1, 120),
+    (119, 120),
+    (30, 31, 32, 38, 120),  # at ends of episodes, and a step before and after them
+    (9, 9, 20, 120),  # one pass of nothing
+    range(1, 121),
+]
+
+
+def shortened(game, policies, lengths):
+    """Episodes of these lengths."""
+    played = sample_episodes(game, policies, episodes=len(lengths), steps=max(lengths), seed=3)
+    pairs = list(zip(played, lengths, strict=True))
+    return Episodes.from_lists(
+        [one.states[: n + 1] for one, n in pairs],
+        [one.actions[:n] for one, n in pairs],
+        n_states=game.n_states,
+        n_joint_actions=game.n_joint_actions,
+    )
+
+
+@pytest.fixture(params=[(30,) * 4, RAGGED], ids=["equal", "ragged"])
+def lengths(request):
+    return request.param
 
 
 @pytest.fixture
-def played(game, policies):
-    return sample_trajectories(game, policies, episodes=4, steps=30, seed=3)
+def played(game, policies, lengths):
+    return shortened(game, policies, lengths)
 
 
-def run(game, policy, played, executed, column, width, pieces=((0, 30),), whole=True):
+def learner_of(game):
+    """The state of each code, and the agent's (s, a^i) in it."""
+    states, actions = np.divmod(
+        np.arange(game.n_states * game.n_joint_actions), game.n_joint_actions
+    )
+    return Learner(states, states * game.actions[AGENT] + game.own_actions[AGENT][actions])
+
+
+def update_of(game, policy, executed):
+    bonus = -ALPHA * np.log(np.where(policy > 0, policy, 1.0))
+    entropy = (policy * bonus).sum(axis=1)
+    return Update(policy.ravel(), bonus.ravel(), entropy, game.gamma, BETA, executed)
+
+
+def run(game, policy, played, executed, column, width, cuts=(120,)):
     """Columns ``column..column+width-1`` of the rows, as the kernel makes them."""
     states, own = policy.shape
-    code = np.arange(states * game.n_joint_actions)
-    state_of, action = np.divmod(code, game.n_joint_actions)
-    bonus = -ALPHA * np.log(np.where(policy > 0, policy, 1.0))
     rows, value = np.zeros((states * own, width)), np.zeros((states, width))
-    episodes = [slice(None)] if whole else [slice(e, e + 1) for e in range(len(played))]
-    for some in episodes:
-        for begin, end in pieces:
-            replay(
-                played.steps[some], played.last[some], begin, end, state_of,
-                state_of * own + game.own_actions[AGENT][action], policy.ravel(), bonus.ravel(),
-                (policy * bonus).sum(axis=1), game.gamma, BETA, executed, column, rows, value,
-            )  # fmt: skip
+    learner, update = learner_of(game), update_of(game, policy, executed)
+    for begin, end in itertools.pairwise((0, *cuts)):
+        replay(played.packed, learner, begin, end, update, column, rows, value)
     return rows, value
+
+
+def by_episode(played):
+    """States and actions as lists for the oracles."""
+    return [one.states.tolist() for one in played], [one.actions.tolist() for one in played]
 
 
 def oracle(game, policy, played, executed):
     slopes, constants = naive.replayed(
-        game, policy.tolist(), AGENT, ALPHA, BETA,
-        played.states.tolist(), played.actions.tolist(), executed,
-    )  # fmt: skip
+        game, policy.tolist(), AGENT, ALPHA, BETA, *by_episode(played), executed
+    )
     return np.concatenate([slopes, constants[..., None]], axis=-1).reshape(policy.size, -1)
+
+
+def test_episodes_have_the_lengths_asked_for(played, lengths):
+    assert played.lengths.tolist() == list(lengths)
+    assert played.steps == 120
 
 
 @pytest.mark.parametrize("executed", [False, True])
@@ -53,35 +96,32 @@ def test_rows_are_the_oracles_in_whichever_columns(game, policies, played, execu
             np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-13)
 
 
-def test_values_are_kept_up_with_what_is_not_seen(game, policies, played):
+@pytest.mark.parametrize("cuts", [(120,), *CUTS])
+def test_values_are_up_to_date_with_what_is_not_seen(game, policies, played, cuts):
     policy = policies[AGENT]
-    rows, value = run(game, policy, played, False, 0, game.n_states + 1)
+    rows, value = run(game, policy, played, False, 0, game.n_states + 1, cuts)
     expected = np.einsum("sa,sak->sk", policy, rows.reshape(*policy.shape, -1))
     np.testing.assert_allclose(value, expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("executed", [False, True])
-@pytest.mark.parametrize(
-    "pieces", [((0, 1), (1, 30)), ((0, 29), (29, 30)), ((0, 9), (9, 20), (20, 30))]
-)
-def test_episodes_in_pieces_give_the_same(game, policies, played, executed, pieces):
+@pytest.mark.parametrize("cuts", CUTS)
+def test_passes_cut_anywhere_give_the_same(game, policies, played, executed, cuts):
     columns = game.n_states + 1
-    rows, _ = run(game, policies[AGENT], played, executed, 0, columns, whole=False)
-    cut, _ = run(game, policies[AGENT], played, executed, 0, columns, pieces, whole=False)
+    rows, _ = run(game, policies[AGENT], played, executed, 0, columns)
+    cut, _ = run(game, policies[AGENT], played, executed, 0, columns, cuts)
     np.testing.assert_array_equal(cut, rows)
-    together, _ = run(game, policies[AGENT], played, executed, 0, columns)
-    np.testing.assert_array_equal(together, rows)
 
 
 @pytest.mark.parametrize("executed", [False, True])
-def test_actions_of_probability_zero_have_no_part(game, executed):
+def test_actions_of_probability_zero_have_no_part(game, lengths, executed):
     policies = [
         policy.copy()
         for policy in random_policies(game.actions, game.n_states, np.random.default_rng(2))
     ]
     policies[AGENT][:, 1] = 0
     policies[AGENT] /= policies[AGENT].sum(axis=1, keepdims=True)
-    played = sample_trajectories(game, policies, episodes=4, steps=30, seed=3)
+    played = shortened(game, policies, lengths)
     rows, _ = run(game, policies[AGENT], played, executed, 0, game.n_states + 1)
     theirs = oracle(game, policies[AGENT], played, executed)
     np.testing.assert_allclose(rows, theirs, rtol=0, atol=1e-13)
@@ -95,25 +135,17 @@ def test_the_variants_differ(game, policies, played):
     assert np.abs(drawn - executed).max() > 1e-2
 
 
-@pytest.mark.parametrize("pieces", [((0, 30),), ((0, 9), (9, 30))])
+@pytest.mark.parametrize("cuts", [(120,), *CUTS])
 @pytest.mark.parametrize("executed", [False, True])
-def test_errors_are_the_oracles(game, policies, played, executed, pieces):
+def test_errors_are_the_oracles(game, policies, played, executed, cuts):
     policy, reward = policies[AGENT], np.random.default_rng(1).normal(size=game.n_states)
-    states, own = policy.shape
-    state_of, action = np.divmod(np.arange(states * game.n_joint_actions), game.n_joint_actions)
-    bonus = -ALPHA * np.log(policy)
-    q, variance = np.zeros((2, states * own))
-    for episode in range(len(played)):
-        for begin, end in pieces:
-            replay_errors(
-                played.steps[episode : episode + 1], played.last[episode : episode + 1], begin,
-                end, state_of, state_of * own + game.own_actions[AGENT][action], policy.ravel(),
-                bonus.ravel(), reward, game.gamma, BETA, executed, q, variance,
-            )  # fmt: skip
+    q, variance = np.zeros((2, policy.size))
+    learner, update = learner_of(game), update_of(game, policy, executed)
+    for begin, end in itertools.pairwise((0, *cuts)):
+        replay_errors(played.packed, learner, begin, end, update, reward, q, variance)
     their_q, their_variance = naive.replay_errors(
-        game, policy.tolist(), AGENT, ALPHA, BETA, reward.tolist(), played.states.tolist(),
-        played.actions.tolist(), executed,
-    )  # fmt: skip
+        game, policy.tolist(), AGENT, ALPHA, BETA, reward.tolist(), *by_episode(played), executed
+    )
     np.testing.assert_allclose(q, their_q.ravel(), rtol=0, atol=1e-12)
     np.testing.assert_allclose(variance, their_variance.ravel(), rtol=0, atol=1e-12)
     assert variance.max() > 1e-4

@@ -7,7 +7,7 @@ from drawn import random_policies
 
 from malfl.kernels.alias import fill_slots
 from malfl.kernels.walk import WARM_UP, begin, draw, fill_words
-from malfl.play import Player, bits_for
+from malfl.play.player import Player, bits_for
 
 
 def table(row):
@@ -90,8 +90,8 @@ def test_streams_share_no_words():
 @pytest.mark.parametrize("jointly", [True, False])
 def test_same_draws_give_the_oracles_steps(monkeypatch, game, policies, jointly):
     if not jointly:
-        monkeypatch.setattr("malfl.play.JOINT_SLOTS", 0)
-    monkeypatch.setattr("malfl.play.WORDS", 32)
+        monkeypatch.setattr("malfl.play.player.JOINT_SLOTS", 0)
+    monkeypatch.setattr("malfl.play.player.WORDS", 32)
     player = Player(game)
     assert player.jointly == (jointly or game.n_agents == 1)
     states, actions, ahead = naive.play(
@@ -108,12 +108,14 @@ def test_same_draws_give_the_oracles_steps(monkeypatch, game, policies, jointly)
 @pytest.mark.parametrize("jointly", [True, False])
 def test_counts_are_those_of_the_steps(monkeypatch, game, policies, jointly):
     if not jointly:
-        monkeypatch.setattr("malfl.play.JOINT_SLOTS", 0)
-    monkeypatch.setattr("malfl.play.CALL_STEPS", 60)
-    monkeypatch.setattr("malfl.play.LANES", (3, 5))
+        monkeypatch.setattr("malfl.play.player.JOINT_SLOTS", 0)
+    monkeypatch.setattr("malfl.play.player.CALL_STEPS", 60)
+    monkeypatch.setattr("malfl.play.player.LANES", (3, 5))
     player = Player(game)
     counts = np.ones((game.n_states, game.n_joint_actions), dtype=np.int64)
-    done = list(player.count(policies, 8, 25, np.random.default_rng(3), counts))
+    done = []
+    monkeypatch.setattr("malfl.progress.advance", done.append)
+    player.count(policies, 8, 25, np.random.default_rng(3), counts)
     assert sum(done) == 200
     assert len(done) > 2
     expected = np.zeros((game.n_states, 1 << player.bits), dtype=np.int64)

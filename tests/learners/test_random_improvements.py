@@ -4,19 +4,19 @@ import pytest
 from drawn import random_game, random_policies
 from scipy.stats import kstest
 
-from malfl import MarkovGame, learn
-from malfl.learners.learner import Round
-from malfl.learners.random_improvements import RandomImprovements
+from malfl import MarkovGame, RandomImprovements, SoftPolicyIteration, learn
+from malfl.learners import Iteration
 
 ALPHA = 0.8
+EXACT = SoftPolicyIteration(evaluation="exact")
 
 
 def shares(policies, start, end):
     """How far along the segment each policy is, and how far off it at most."""
-    way = (end - start).ravel()
+    whole = (end - start).ravel()
     moved = (policies - start).reshape(len(policies), -1)
-    along = moved @ way / (way @ way)
-    return along, np.abs(moved - along[:, None] * way).max()
+    along = moved @ whole / (whole @ whole)
+    return along, np.abs(moved - along[:, None] * whole).max()
 
 
 @pytest.mark.parametrize("points", [1, 4, 15])
@@ -42,7 +42,7 @@ def test_alone_it_goes_in_order_from_its_first_policy_to_the_best(points, unifor
     )
 
 
-def test_shares_of_the_way_are_order_statistics():
+def test_shares_of_the_distance_are_order_statistics():
     """Of as many uniform numbers as there are points: each one's law, and how two go together.
 
     Laws by Kolmogorov and Smirnov's test: a wrong number of points would give a p-value below
@@ -57,11 +57,10 @@ def test_shares_of_the_way_are_order_statistics():
     best = 1 / (1 + np.exp(-1 / ALPHA))
     learner, rng, found = RandomImprovements(points), np.random.default_rng(0), []
     for _ in range(runs):
-        policy = np.full((1, 2), 0.5)
-        q, run = np.zeros((1, 2)), []
+        policy, run = np.full((1, 2), 0.5), []
+        state = learner.start(game, 0, ALPHA, rng)
         for number in range(points):
-            q = learner.values(Round(game, 0, ALPHA, number, (policy,), q, None, rng))
-            policy = np.exp(q / ALPHA)
+            policy = state.improve(Iteration(number, (policy,))).policy
             run.append((policy[0, 0] - 0.5) / (best - 0.5))
         found.append(run)
     found = np.array(found)
@@ -76,12 +75,12 @@ def test_shares_of_the_way_are_order_statistics():
     assert (np.abs(np.cov(found.T) - expected) < 4 * errors).all()
 
 
-def test_among_others_it_goes_a_share_of_the_way_that_is_left():
+def test_among_others_it_goes_a_share_of_the_distance_that_is_left():
     """To what is best among the others as they play now."""
     game = random_game(np.random.default_rng(2), (2, 3), 4)
     log = learn(
-        game, ["random improvements", "soft policy iteration"], alpha=ALPHA, iterations=6,
-        evaluation="exact", episodes=2, steps=3, seed=0,
+        game, [RandomImprovements(), EXACT], alpha=ALPHA, iterations=6, episodes=2, steps=3,
+        seed=0,
     )  # fmt: skip
     optima = []
     for h in range(6):
@@ -95,7 +94,7 @@ def test_among_others_it_goes_a_share_of_the_way_that_is_left():
 
 def test_among_others_it_also_stays_after_the_last_point():
     game = random_game(np.random.default_rng(2), (2, 3), 4)
-    learners = [RandomImprovements(2), "soft policy iteration"]
+    learners = [RandomImprovements(2), SoftPolicyIteration()]
     log = learn(game, learners, alpha=ALPHA, iterations=5, episodes=20, steps=20, seed=0)
     own, other = log.policies
     np.testing.assert_allclose(own[2:], own[2:3] + np.zeros((4, 1, 1)), rtol=0, atol=1e-12)
@@ -107,20 +106,29 @@ def test_from_the_best_policy_nothing_moves():
     game = random_game(np.random.default_rng(2), (3,), 5)
     best = naive.best_response(game, game.uniform_policies(), 0, ALPHA)
     log = learn(
-        game, "random improvements", alpha=ALPHA, iterations=3, episodes=1, steps=1, seed=0,
+        game, RandomImprovements(), alpha=ALPHA, iterations=3, episodes=1, steps=1, seed=0,
         initial=[best],
     )  # fmt: skip
     np.testing.assert_allclose(log.policies[0], best[None] + np.zeros((4, 1, 1)), atol=1e-9)
 
 
-def test_policies_with_zeros_have_values_nevertheless():
+def test_policies_with_zeros_become_possible_everywhere():
     game = random_game(np.random.default_rng(2), (3,), 5)
     certain = np.tile([1.0, 0.0, 0.0], (5, 1))
-    learner, rng = RandomImprovements(1), np.random.default_rng(0)
-    past = Round(game, 0, ALPHA, 1, (certain,), np.zeros((5, 3)), None, rng)
-    values = learner.values(past)
-    assert np.isfinite(values).all()
-    np.testing.assert_array_equal(np.exp(values / ALPHA) > 0.5, certain > 0.5)
+    state = RandomImprovements(1).start(game, 0, ALPHA, np.random.default_rng(0))
+    policy = state.improve(Iteration(1, (certain,))).policy
+    assert (policy > 0).all()
+    np.testing.assert_allclose(policy, certain, rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(policy > 0.5, certain > 0.5)
+
+
+def test_its_policies_come_from_no_values():
+    game = random_game(np.random.default_rng(2), (3,), 5)
+    state = RandomImprovements().start(game, 0, ALPHA, np.random.default_rng(0))
+    assert state.improve(Iteration(0, game.uniform_policies())).values is None
+    log = learn(game, RandomImprovements(), alpha=ALPHA, iterations=2, episodes=1, steps=1, seed=0)
+    assert log.q[0].shape == (2, 5, 3)
+    assert np.isnan(log.q[0]).all()
 
 
 def test_runs_differ_and_agents_do_not_go_in_step():
@@ -128,7 +136,7 @@ def test_runs_differ_and_agents_do_not_go_in_step():
     options = {"alpha": ALPHA, "iterations": 1, "episodes": 1, "steps": 1}
     uniform, went = game.uniform_policies(), []
     for seed in range(3):
-        log = learn(game, "random improvements", seed=seed, **options)
+        log = learn(game, RandomImprovements(), seed=seed, **options)
         for agent in (0, 1):
             best = naive.best_response(game, uniform, agent, ALPHA)
             went.append(shares(log.policies[agent][1:], uniform[agent], best)[0][0])

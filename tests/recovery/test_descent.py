@@ -34,13 +34,11 @@ def test_adam_takes_the_oracles_steps(system, both, gradient):
     theirs = naive.adam(gradient, np.zeros(both.shape[1]), 40, 0.05)
     fit = descend(system, 40, 0.05)
     np.testing.assert_allclose(np.concatenate([fit.reward, fit.shapings]), theirs, atol=1e-12)
-    assert fit.convergence.steps == 40
-    assert fit.convergence.loss == pytest.approx(
-        WEIGHTS.ravel() @ (both @ theirs - system.targets) ** 2
-    )
-    assert not fit.convergence.converged
+    assert fit.steps == 40
+    assert fit.loss == pytest.approx(WEIGHTS.ravel() @ (both @ theirs - system.targets) ** 2)
+    assert not fit.converged
     left = np.linalg.norm(gradient(theirs)) / np.linalg.norm(gradient(0 * theirs))
-    assert fit.convergence.gradient == pytest.approx(left)
+    assert fit.gradient == pytest.approx(left)
 
 
 def test_it_goes_on_from_a_reward_with_new_shapings(system, both, gradient):
@@ -54,9 +52,9 @@ def test_it_goes_on_from_a_reward_with_new_shapings(system, both, gradient):
 
 
 def test_table_3_is_the_default(system):
-    by_default, told = descend(system), descend(system, 1000, 0.01)
-    np.testing.assert_array_equal(by_default.reward, told.reward)
-    assert by_default.convergence.steps == 1000
+    by_default, stated = descend(system), descend(system, 1000, 0.01)
+    np.testing.assert_array_equal(by_default.reward, stated.reward)
+    assert by_default.steps == 1000
 
 
 def test_bad_steps_and_rates_are_named(system):

@@ -1,6 +1,6 @@
 """Rewards of the last policy: its logarithm, and what makes it the best one."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import naive
 import numpy as np
@@ -9,14 +9,38 @@ from drawn import random_game, random_policies
 from scipy.special import softmax
 
 import malfl
-from malfl import MarkovGame, Observation, correlation, estimate_policies, learn, recover
-from malfl.estimation import PolicyEstimates, additive_smoothing
-from malfl.recovery import learner_models
-from malfl.recovery.diagnostics import NothingToLearnError
-from malfl.recovery.last_policy import causal_entropy, log_policy
+from malfl import (
+    CausalEntropy,
+    LastPolicy,
+    MarkovGame,
+    SoftPolicyIteration,
+    Structural,
+    View,
+    correlation,
+    estimate_policies,
+    learn,
+    recover,
+)
+from malfl.recovery import MaximumLikelihood, NothingToLearnError, Smoothing, learner_models
+from malfl.recovery.last_policy import log_policy
+from malfl.recovery.policies import additive_smoothing
 
 ALPHA = 0.7
 PLAYERS = [(3,), (2, 3), (3, 2), (2, 2, 2)]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Policies that only a test knows, one array an agent, of different numbers of actions."""
+
+    policies: tuple
+
+    def fit(self, counts, rng):
+        (found,) = (one for one in self.policies if one.shape == counts.shape)
+        return found
+
+
+either = pytest.mark.parametrize("estimator", [LastPolicy(), CausalEntropy()])
 
 
 def a_game(actions=(3,), states=5, seed=3, gamma=0.8):
@@ -36,29 +60,30 @@ def optimum(game, policies, agent):
 
 def sees(game, policies, steps=60, episodes=400, seed=0, observer=None, own=None):
     counts = malfl.sample_counts(game, policies, episodes=episodes, steps=steps, seed=seed)
-    return Observation(observer, game.without_rewards(), ALPHA, counts[None], own)
+    return View(observer, game.without_rewards(), ALPHA, counts[None], own)
 
 
 @pytest.fixture(scope="module")
 def log():
     return learn(
-        a_game((2, 3)), alpha=ALPHA, iterations=4, evaluation="exact", episodes=50, steps=40, seed=0
-    )
+        a_game((2, 3)), SoftPolicyIteration(evaluation="exact"), alpha=ALPHA, iterations=4,
+        episodes=50, steps=40, seed=0,
+    )  # fmt: skip
 
 
 def test_the_logarithm_is_of_the_last_policy_as_estimated(log):
     for observer, agent in ((0, 1), (1, 0), (None, 0), (None, 1)):
-        seen = replace(log.observed_by(observer), alpha=1.3)
-        found = recover(seen, of=agent, method="last_policy")
-        shares = seen.own_counts(agent)[-1] + 0.5
+        view = replace(log.seen_by(observer), alpha=1.3)
+        found = recover(view, of=agent, by=LastPolicy())
+        shares = view.own_counts(agent)[-1] + 0.5
         shares /= shares.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(found.values, 1.3 * np.log(shares), rtol=1e-12)
         assert found.reward_class == "state-action"
-        assert found.convergence.converged
+        assert found.converged
         assert found.deviation is None
-    weaker = estimate_policies(seen, strength=20.0)
-    found = recover(seen, of=1, method="last_policy", policies=weaker)
-    np.testing.assert_allclose(found.values, 1.3 * np.log(weaker.policies[1][-1]), rtol=1e-12)
+    weaker = estimate_policies(view, Smoothing(20.0))
+    found = recover(view, of=1, by=LastPolicy(Smoothing(20.0)))
+    np.testing.assert_allclose(found.values, 1.3 * np.log(weaker[1][-1]), rtol=1e-12)
 
 
 def test_a_policy_that_no_longer_changes_is_rewarded_by_its_logarithm():
@@ -79,51 +104,55 @@ def test_nobody_knows_the_logarithm_of_what_was_not_seen():
 def test_zeros_have_no_logarithm(log):
     with pytest.raises(ValueError, match=r"policy\[1, 0\] is 0, and its logarithm is needed; smoo"):
         log_policy(np.array([[0.5, 0.5], [0.0, 1.0]]), 1.0)
-    seen = log.observed_by(None)
-    plain = estimate_policies(seen.first(4), "maximum_likelihood")
-    plain.policies[0][-1, 2] = [0.0, 1.0]
+    view = log.seen_by(None)
+    plain = estimate_policies(view, MaximumLikelihood())
+    plain[0][-1, 2] = [0.0, 1.0]
     with pytest.raises(ValueError, match=r"policy\[2, 0\] is 0, and its logarithm is needed"):
-        recover(seen, of=0, method="last_policy", policies=plain)
-    plain.policies[0][-1, 2] = [0.5, 0.5]
-    plain.policies[0][0, 2] = [0.0, 1.0]  # those before do not matter
-    recover(seen, of=0, method="last_policy", policies=plain)
+        recover(view, of=0, by=LastPolicy(Known(plain)))
+    plain[0][-1, 2] = [0.5, 0.5]
+    plain[0][0, 2] = [0.0, 1.0]  # those before do not matter
+    recover(view, of=0, by=LastPolicy(Known(plain)))
 
 
 def test_no_equations_determine_a_logarithm(log):
-    found = recover(log.observed_by(None), of=0, method="last_policy")
+    found = recover(log.seen_by(None), of=0, by=LastPolicy())
     with pytest.raises(ValueError, match="solves no equations that could determine it"):
         _ = found.determination
 
 
-@pytest.mark.parametrize("method", ["last_policy", "causal_entropy"])
-def test_one_iteration_is_enough_and_the_last_is_all_that_counts(log, method):
-    seen = log.observed_by(0)
-    only = replace(seen, counts=seen.counts[-1:], own_policies=seen.own_policies[-1:])
-    whole, one = (recover(part, of=1, method=method) for part in (seen, only))
+@either
+def test_one_iteration_is_enough_and_the_last_is_all_that_counts(log, estimator):
+    view = log.seen_by(0)
+    only = replace(view, counts=view.counts[-1:], own_policies=view.own_policies[-1:])
+    whole, one = (recover(part, of=1, by=estimator) for part in (view, only))
     np.testing.assert_array_equal(whole.values, one.values)
-    first = recover(seen.first(1), of=1, method=method)
+    first = recover(view.first(1), of=1, by=estimator)
     assert np.abs(first.values - whole.values).max() > 1e-2
 
 
-@pytest.mark.parametrize("method", ["last_policy", "causal_entropy"])
-def test_policies_that_never_change_are_no_obstacle(method):
+@either
+def test_policies_that_never_change_are_no_obstacle(estimator):
     game = a_game()
     best = optimum(game, game.uniform_policies(), 0)
     twice = sees(game, [best])
     twice = replace(twice, counts=np.repeat(twice.counts, 2, axis=0))
-    assert np.isfinite(recover(twice, of=0, method=method).values).all()
+    assert np.isfinite(recover(twice, of=0, by=estimator).values).all()
     with pytest.raises(NothingToLearnError, match="do not change"):
-        recover(twice, of=0, method="structural")
+        recover(twice, of=0, by=Structural())
 
 
-def test_options_are_those_of_each():
-    seen = sees(a_game(), a_game().uniform_policies())
-    with pytest.raises(TypeError, match="method 'causal_entropy' takes prior; got beta"):
-        recover(seen, of=0, method="causal_entropy", beta=0.1)
-    with pytest.raises(TypeError, match="method 'last_policy' takes no options; got prior"):
-        recover(seen, of=0, method="last_policy", prior=1.0)
-    with pytest.raises(ValueError, match="prior must be greater than 0, got 0"):
-        recover(seen, of=0, method="causal_entropy", prior=0)
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (lambda: CausalEntropy(prior=0), ValueError, "prior must be greater than 0, got 0"),
+        (lambda: CausalEntropy(prior="wide"), TypeError, "prior must be a number, got 'wide'"),
+        (lambda: CausalEntropy(policies="all"), TypeError, "policies must be of type PolicyFit"),
+        (lambda: LastPolicy("all"), TypeError, "policies must be of type PolicyFit"),
+    ],
+)
+def test_bad_parameters_are_named(wrong, error, message):
+    with pytest.raises(error, match=message):
+        wrong()
 
 
 @pytest.mark.parametrize("actions", PLAYERS)
@@ -156,14 +185,14 @@ def test_who_is_best_by_the_reward_found_visits_what_was_visited(actions, prior)
     """From where the agent was: by what it did first, and by the best policy, up to the prior."""
     game, agent = a_game(actions), len(actions) - 1
     policies = random_policies(actions, 5, np.random.default_rng(2))
-    seen = sees(game, policies, episodes=20)
-    estimates = PolicyEstimates(tuple(p[None] for p in policies), seen.counts.sum(axis=2))
-    found = causal_entropy(seen, agent, estimates, prior)
+    view = sees(game, policies, episodes=20)
+    known = Known(tuple(p[None] for p in policies))
+    found = recover(view, of=agent, by=CausalEntropy(prior, known))
     odds = naive.faced(game, policies, agent)
     paid = over_actions(found.values, game.actions[agent])
     best = naive.soft_optimum(odds, paid, game.gamma, ALPHA)
     by_action, by_policy = naive.discounted_visits(odds, best, game.gamma)
-    counts = seen.own_counts(agent)[0]
+    counts = view.own_counts(agent)[0]
     visited = sum(counts[s, a] * by_action[s, a] for s, a in np.ndindex(*counts.shape))
     expected = sum(counts[s].sum() * by_policy[s] for s in range(5))
     pull = found.values / (ALPHA * prior**2)
@@ -172,11 +201,11 @@ def test_who_is_best_by_the_reward_found_visits_what_was_visited(actions, prior)
     assert np.abs(visited - by_policy.sum(axis=0) * counts.sum() / 5).max() > 0.1 * size
     if prior < 1:
         assert np.abs(pull).max() > 1e-2 * size
-    assert found.convergence.converged
+    assert found.converged
     assert found.reward_class == "state"
     logits = naive.soft_optimal_q(odds, paid, game.gamma, ALPHA) / ALPHA
     likelihood = naive.log_likelihood([counts], [logits])
-    assert found.convergence.loss == pytest.approx(-likelihood, rel=1e-9)
+    assert found.diagnostics.log_likelihood == pytest.approx(likelihood, rel=1e-9)
 
 
 @pytest.mark.parametrize("actions", [(3,), (2, 3), (3, 2)])
@@ -185,15 +214,16 @@ def test_the_reward_of_an_agent_at_its_best_is_found(actions):
     game, agent = a_game(actions), len(actions) - 1
     policies = list(random_policies(actions, 5, np.random.default_rng(2)))
     policies[agent] = optimum(game, policies, agent)
-    seen = sees(game, policies, episodes=10**6)
-    found = recover(seen, of=agent, method="causal_entropy", prior=1e3)
+    view = sees(game, policies, episodes=10**6)
+    found = recover(view, of=agent, by=CausalEntropy(prior=1e3))
     true = game.rewards[agent]
     np.testing.assert_allclose(
         found.values - found.values.mean(), true - true.mean(), rtol=0, atol=0.03
     )
     assert correlation(found, true).pearson > 0.9999
     assert (found.determination.rank, found.determination.free) == (4, 1)
-    assert np.isnan(found.misfit) if game.actions[agent] == 2 else found.misfit < 3
+    misfit = found.diagnostics.misfit
+    assert np.isnan(misfit) if game.actions[agent] == 2 else misfit < 3
     error = found.values - found.values.mean() - true + true.mean()
     assert (np.abs(error) < 4 * found.deviation).all()
 
@@ -205,7 +235,7 @@ def test_what_the_moves_leave_open_stays_open():
         actions=(2,), transitions=table, rewards=[[0.0, 1.0, -0.4]], start=0, gamma=0.8
     )
     best = optimum(game, game.uniform_policies(), 0)
-    found = recover(sees(game, [best], episodes=10**6), of=0, method="causal_entropy")
+    found = recover(sees(game, [best], episodes=10**6), of=0, by=CausalEntropy())
     assert found.determination.free == 2
     again = MarkovGame(actions=(2,), transitions=table, rewards=[found.values], start=0, gamma=0.8)
     np.testing.assert_allclose(optimum(again, game.uniform_policies(), 0), best, rtol=0, atol=2e-3)
@@ -214,43 +244,38 @@ def test_what_the_moves_leave_open_stays_open():
     assert worth[0] == pytest.approx(worth[1], abs=0.01)
 
 
-def test_the_others_are_taken_as_they_play_last(log):
+def test_the_others_count_as_they_play_last(log):
     """What the agent's own estimate says does not matter beyond its counts."""
-    seen = log.observed_by(None)
-    estimates = estimate_policies(seen)
-    expected = recover(seen, of=1, method="causal_entropy").values
-    changed = PolicyEstimates(tuple(p.copy() for p in estimates.policies), estimates.visits)
-    changed.policies[0][:-1] = 0.5
-    changed.policies[1][:] = 1 / 3
-    same = recover(seen, of=1, method="causal_entropy", policies=changed).values
+    view = log.seen_by(None)
+    expected = recover(view, of=1, by=CausalEntropy()).values
+    changed = estimate_policies(view)
+    changed[0][:-1] = 0.5
+    changed[1][:] = 1 / 3
+    same = recover(view, of=1, by=CausalEntropy(policies=Known(changed))).values
     np.testing.assert_array_equal(same, expected)
-    changed.policies[0][-1] = [0.9, 0.1]
-    other = recover(seen, of=1, method="causal_entropy", policies=changed).values
+    changed[0][-1] = [0.9, 0.1]
+    other = recover(view, of=1, by=CausalEntropy(policies=Known(changed))).values
     assert np.abs(other - expected).max() > 1e-2
 
 
 @pytest.mark.parametrize("times", [0.25, 8.0])
 def test_alpha_is_the_scale_of_what_comes_back(log, times):
-    seen = log.observed_by(None)
-    more = replace(seen, alpha=times * ALPHA)
-    for method, tolerance in (("last_policy", 1e-12), ("causal_entropy", 1e-4)):
-        once, scaled = (recover(one, of=0, method=method).values for one in (seen, more))
+    view = log.seen_by(None)
+    more = replace(view, alpha=times * ALPHA)
+    for estimator, tolerance in ((LastPolicy(), 1e-12), (CausalEntropy(), 1e-4)):
+        once, scaled = (recover(one, of=0, by=estimator).values for one in (view, more))
         np.testing.assert_allclose(scaled, times * once, rtol=0, atol=times * tolerance)
 
 
 def test_the_wider_the_prior_the_larger_the_reward(log):
-    seen = log.observed_by(None)
+    view = log.seen_by(None)
     sizes = [
-        np.abs(recover(seen, of=0, method="causal_entropy", prior=prior).values).max()
+        np.abs(recover(view, of=0, by=CausalEntropy(prior)).values).max()
         for prior in (0.01, 0.1, 1.0)
     ]
     assert sizes[0] < 0.01 * ALPHA * 2
     assert sizes[0] < sizes[1] < sizes[2]
-    default, ten = (
-        recover(seen, of=0, method="causal_entropy", **options).values
-        for options in ({}, {"prior": 10.0})
-    )
-    np.testing.assert_array_equal(default, ten)
+    assert CausalEntropy() == CausalEntropy(prior=10.0)
 
 
 def test_moves_that_nobody_controls_say_nothing():
@@ -258,11 +283,75 @@ def test_moves_that_nobody_controls_say_nothing():
         actions=(2,), transitions=[[1, 1], [0, 0]], rewards=[[0.0, 1.0]], start=0, gamma=0.9
     )
     with pytest.raises(NothingToLearnError, match="do not depend on a reward of the state"):
-        recover(sees(flip, flip.uniform_policies()), of=0, method="causal_entropy")
+        recover(sees(flip, flip.uniform_policies()), of=0, by=CausalEntropy())
 
 
 def test_smoothing_is_what_estimates_are_made_by_unless_others_are_given(log):
-    seen = log.observed_by(None)
-    smoothed = additive_smoothing(seen.own_counts(0), 0.5)
-    found = recover(seen, of=0, method="last_policy").values
+    view = log.seen_by(None)
+    smoothed = additive_smoothing(view.own_counts(0), 0.5)
+    found = recover(view, of=0, by=LastPolicy()).values
     np.testing.assert_array_equal(found, ALPHA * np.log(smoothed[-1]))
+
+
+def own_next_policy(view, policies, agent, reward):
+    """Softmax of exact soft Q, for a reward of the state or of own actions."""
+    rules = view.dynamics
+    if np.ndim(reward) == 2:
+        reward = reward[:, rules.own_actions[agent]]
+    game = MarkovGame(
+        actions=rules.actions, transitions=rules.transitions, rewards=[reward] * rules.n_agents,
+        start=rules.start, gamma=rules.gamma,
+    )  # fmt: skip
+    q = naive.over_opponents(game, policies, agent, naive.soft_q(game, policies, agent, view.alpha))
+    return naive.improve(q, view.alpha)
+
+
+@either
+@pytest.mark.parametrize(("observer", "agent"), [(None, 0), (None, 1), (0, 1), (1, 0)])
+def test_the_next_policy_is_the_softmax_of_exact_values(log, estimator, observer, agent):
+    view = replace(log.seen_by(observer), alpha=1.3)
+    prepared = estimator.prepare(view, agent, np.random.default_rng(0))
+    policies = estimate_policies(view)
+    for h in (0, 3):
+        found = prepared.reward(h)
+        expected = own_next_policy(view, [p[h] for p in policies], agent, found.values)
+        predicted = prepared.next_policy(found, h)
+        np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-10)
+
+
+@either
+def test_numbers_of_improvements_come_in_any_order(log, estimator):
+    """One preparation says the same as one for each."""
+    view = log.seen_by(0)
+    shared = estimator.prepare(view, 1, np.random.default_rng(0))
+    for number in (3, 0, 2):
+        alone = recover(view.first(number + 1), of=1, by=estimator)
+        np.testing.assert_array_equal(shared.reward(number).values, alone.values)
+
+
+@either
+def test_the_next_policy_is_predicted_where_little_is_known(log, estimator):
+    """Policies never seen count as uniform, unknown rewards as zero."""
+    view = log.seen_by(None)
+    counts = view.counts.copy()
+    counts[3, 2] = 0
+    view = replace(view, counts=counts)
+    policies = [np.where(np.isnan(p[3]), 1 / p.shape[2], p[3]) for p in estimate_policies(view)]
+    prepared = estimator.prepare(view, 1, np.random.default_rng(0))
+    found = prepared.reward(3)
+    values = found.values.copy()
+    values[4] = np.nan
+    expected = own_next_policy(view, policies, 1, np.nan_to_num(values))
+    predicted = prepared.next_policy(replace(found, values=values), 3)
+    np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-10)
+
+
+@either
+def test_whoever_plays_best_is_expected_to_stay(estimator):
+    """By the reward that is the logarithm of its policy."""
+    game = a_game()
+    best = optimum(game, game.uniform_policies(), 0)
+    known = replace(estimator, policies=Known((best[None],)))
+    prepared = known.prepare(sees(game, [best], episodes=10), 0, np.random.default_rng(0))
+    predicted = prepared.next_policy(log_policy(best, ALPHA), 0)
+    np.testing.assert_allclose(predicted, best, rtol=0, atol=1e-9)

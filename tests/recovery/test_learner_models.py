@@ -6,39 +6,50 @@ import numpy as np
 import pytest
 from drawn import random_game, random_policies
 
-from malfl import learn
-from malfl.estimation import PolicyEstimates
+from malfl import (
+    Episodes,
+    MarkovGame,
+    QLearning,
+    RandomImprovements,
+    SoftPolicyIteration,
+    SoftValueIteration,
+    learn,
+)
 from malfl.recovery import learner_models
-from malfl.recovery.course import MODELS, model_of
+from malfl.recovery.path import model_of
 
 ALPHA, BETA, ITERATIONS = 0.7, 0.3, 4
 PLAYERS = [(3,), (2, 3), (3, 2), (2, 1, 3)]
+ITERATING, BACKING_UP, WATKINS = MODELS = (
+    SoftPolicyIteration(evaluation="exact"), SoftValueIteration(), QLearning(BETA)
+)  # fmt: skip
+any_learner = pytest.mark.parametrize("learner", MODELS, ids=lambda one: one.name)
 
 
 def logged(learner, actions, agent, stochastic=True, gamma=0.8, initial=None):
-    """One agent learns as it is told, and the others do something else."""
+    """One agent learns in some way, and the others do something else."""
     game = random_game(
         np.random.default_rng(3), actions, 5, stochastic, state_rewards=True, gamma=gamma
     )
-    learners = ["random improvements"] * len(actions)
+    learners = [RandomImprovements()] * len(actions)
     learners[agent] = learner
     return learn(
-        game, learners, alpha=ALPHA, beta=BETA, evaluation="exact", iterations=ITERATIONS,
-        episodes=5, steps=30, initial=initial, record=True, seed=1,
+        game, learners, alpha=ALPHA, iterations=ITERATIONS, episodes=5, steps=30,
+        initial=initial, record=True, seed=1,
     )  # fmt: skip
 
 
 def true_policies(log):
     """What is known of them to somebody who knows it all."""
-    return PolicyEstimates(tuple(p[:-1] for p in log.policies), log.counts.sum(axis=2))
+    return [p[:-1].copy() for p in log.policies]
 
 
-def modelled(learner, log, agent, estimates=None, alpha=ALPHA):
-    seen = replace(log.observed_by(None), alpha=alpha)
-    return model_of(learner, seen, agent, estimates or true_policies(log), BETA)
+def modelled(learner, log, agent, policies=None, alpha=ALPHA, improvements=ITERATIONS - 1):
+    view = replace(log.seen_by(None), alpha=alpha)
+    return model_of(learner, view, agent, policies or true_policies(log), improvements)
 
 
-@pytest.mark.parametrize("learner", MODELS)
+@any_learner
 @pytest.mark.parametrize("actions", PLAYERS)
 @pytest.mark.parametrize(("stochastic", "gamma"), [(True, 0.8), (False, 0.95), (True, 0.0)])
 def test_at_the_true_reward_they_are_what_was_learned(learner, actions, stochastic, gamma):
@@ -52,7 +63,19 @@ def test_at_the_true_reward_they_are_what_was_learned(learner, actions, stochast
         np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("learner", MODELS)
+@any_learner
+def test_fewer_improvements_are_the_first_ones(learner):
+    log = logged(learner, (2, 3), 1)
+    reward = log.game.rewards[1]
+    whole = modelled(learner, log, 1, improvements=ITERATIONS)(reward)
+    np.testing.assert_allclose(whole[0], log.q[1] / ALPHA, rtol=0, atol=1e-10)
+    for number in (1, 2):
+        part = modelled(learner, log, 1, improvements=number)(reward)
+        np.testing.assert_array_equal(part[0], whole[0][:number])
+        np.testing.assert_array_equal(part[1], whole[1][:number])
+
+
+@any_learner
 @pytest.mark.parametrize("actions", PLAYERS)
 def test_slopes_are_what_logits_change_by(learner, actions):
     """At any reward, by differences either way."""
@@ -66,7 +89,7 @@ def test_slopes_are_what_logits_change_by(learner, actions):
             np.testing.assert_allclose(slopes[..., z], change, rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("learner", MODELS)
+@any_learner
 def test_no_reward_leaves_a_trace_in_a_model(learner):
     log = logged(learner, (2, 3), 1)
     model, rng = modelled(learner, log, 1), np.random.default_rng(0)
@@ -78,7 +101,7 @@ def test_no_reward_leaves_a_trace_in_a_model(learner):
     np.testing.assert_array_equal(slopes, again[1])
 
 
-@pytest.mark.parametrize("learner", MODELS)
+@any_learner
 def test_rewards_count_in_units_of_alpha(learner):
     log, reward = logged(learner, (2, 3), 1), np.random.default_rng(0).normal(size=5)
     once, twice = (
@@ -88,20 +111,17 @@ def test_rewards_count_in_units_of_alpha(learner):
     np.testing.assert_allclose(2 * twice[1], once[1], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("learner", MODELS)
+@any_learner
 @pytest.mark.parametrize("actions", [(3,), (2, 3), (3, 2)])
-def test_where_a_policy_is_unknown_it_is_taken_to_be_uniform(learner, actions):
+def test_an_unknown_policy_counts_as_uniform(learner, actions):
     agent = len(actions) - 1
     log = logged(learner, actions, agent)
-    unknown, uniform = ([p[:-1].copy() for p in log.policies] for _ in range(2))
+    unknown, uniform = true_policies(log), true_policies(log)
     for gaps, filled in zip(unknown, uniform, strict=True):
         for h, s in ((0, 3), (2, 1)):
             gaps[h, s], filled[h, s] = np.nan, 1 / gaps.shape[2]
-    visits = log.counts.sum(axis=2)
-    found, expected = (
-        modelled(learner, log, agent, PolicyEstimates(tuple(p), visits))(log.game.rewards[agent])
-        for p in (unknown, uniform)
-    )
+    reward = log.game.rewards[agent]
+    found, expected = (modelled(learner, log, agent, p)(reward) for p in (unknown, uniform))
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
 
@@ -111,28 +131,27 @@ def test_of_an_agents_own_policies_only_the_first_is_used():
     rng = np.random.default_rng(0)
     for learner in MODELS:
         log = logged(learner, (2, 3), 1)
-        reward, visits = log.game.rewards[1], log.counts.sum(axis=2)
-        later, first = ([p[:-1].copy() for p in log.policies] for _ in range(2))
+        reward, later, first = log.game.rewards[1], true_policies(log), true_policies(log)
         later[1][1:] = random_policies((3,), 5, rng)[0]
         first[1][0] = random_policies((3,), 5, rng)[0]
         expected = modelled(learner, log, 1)(reward)[0]
-        found = modelled(learner, log, 1, PolicyEstimates(tuple(later), visits))(reward)[0]
+        found = modelled(learner, log, 1, later)(reward)[0]
         np.testing.assert_array_equal(found, expected)
-        other = modelled(learner, log, 1, PolicyEstimates(tuple(first), visits))(reward)[0]
+        other = modelled(learner, log, 1, first)(reward)[0]
         differs = np.abs(other - expected).max() > 1e-3
-        assert differs == (learner == "soft policy iteration")
+        assert differs == (learner == ITERATING)
 
 
 def test_a_first_policy_may_be_certain():
     certain = np.tile([0.0, 1.0, 0.0], (5, 1))
-    log = logged("soft policy iteration", (3,), 0, initial=[certain])
-    model, reward = modelled("soft policy iteration", log, 0), log.game.rewards[0]
+    log = logged(ITERATING, (3,), 0, initial=[certain])
+    model, reward = modelled(ITERATING, log, 0), log.game.rewards[0]
     logits, slopes = model(reward)
     np.testing.assert_allclose(logits, log.q[0][:-1] / ALPHA, rtol=0, atol=1e-10)
     assert np.isfinite(slopes).all()
 
 
-@pytest.mark.parametrize("learner", MODELS)
+@any_learner
 def test_large_rewards_break_nothing(learner):
     """Whatever a search may try."""
     model = modelled(learner, logged(learner, (2, 3), 1), 1)
@@ -161,3 +180,44 @@ def test_too_large_a_game_is_refused(monkeypatch):
     learner_models.reach(game, policies, 0)
     with pytest.raises(MemoryError, match="transitions would need"):
         learner_models.reach(game, policies, 1)
+
+
+def replayed_by_hand(game, played, agent, reward):
+    """Logits by the oracle, which learns anew in each iteration from where it was."""
+    rewarded = MarkovGame(
+        actions=game.actions, transitions=game.transitions, rewards=[reward] * game.n_agents,
+        start=game.start, gamma=game.gamma,
+    )  # fmt: skip
+    q, logits = np.zeros((game.n_states, game.actions[agent])), []
+    for part in played:
+        q = naive.watkins(rewarded, agent, BETA, q, *zip(*part, strict=True))
+        logits.append(q / ALPHA)
+    return np.array(logits)
+
+
+def ragged(rng, states=5, joint=6, lengths=(1, 40, 3, 7, 1, 2, 25)):
+    """Episodes of different lengths, of moves that no rules are asked about."""
+    return Episodes.from_lists(
+        [rng.integers(states, size=length + 1) for length in lengths],
+        [rng.integers(joint, size=length) for length in lengths],
+        n_states=states, n_joint_actions=joint,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("call_steps", [1, 10, 35, 2**15])
+def test_q_learning_in_pieces_gives_the_same(monkeypatch, call_steps):
+    rng = np.random.default_rng(2)
+    game = random_game(rng, (2, 3), 5, state_rewards=True)
+    played, reward = [ragged(rng), ragged(rng, lengths=(12,))], rng.normal(size=5)
+    model = learner_models.q_learning(game, played, 1, ALPHA, BETA)
+    whole = model(reward)
+    np.testing.assert_allclose(
+        whole[0], replayed_by_hand(game, played, 1, reward), rtol=0, atol=1e-12
+    )
+    pieces = []
+    monkeypatch.setattr(learner_models, "CALL_STEPS", call_steps)
+    monkeypatch.setattr("malfl.progress.advance", lambda steps=0: pieces.append(steps))
+    cut = model(reward)
+    np.testing.assert_array_equal(cut[0], whole[0])
+    np.testing.assert_array_equal(cut[1], whole[1])
+    assert len(pieces) == {1: 8, 10: 8, 35: 4, 2**15: 2}[call_steps]

@@ -4,13 +4,13 @@ from drawn import random_game, random_policies
 
 import malfl
 from malfl.learners.soft_policy_iteration import iterate_exactly
-from malfl.recovery import recover_from_policies
+from malfl.recovery import LeastSquares, recover_from_policies
 
 
 def both(monkeypatch, *given, **options):
     """The same reward recovered by a decomposition and by iteration."""
     direct = recover_from_policies(*given, **options)
-    monkeypatch.setattr("malfl.recovery.least_squares.DENSE_STATES", 0)
+    monkeypatch.setattr("malfl.recovery.projection.DENSE_STATES", 0)
     return direct, recover_from_policies(*given, **options)
 
 
@@ -26,8 +26,8 @@ def test_iteration_finds_what_the_decomposition_finds(monkeypatch, seed):
         monkeypatch, game.without_rewards(), policies, of=0, alpha=0.7, weights=weights
     )
     np.testing.assert_allclose(iterated.values, direct.values, atol=1e-8)
-    assert iterated.convergence.converged
-    assert iterated.convergence.loss == pytest.approx(direct.convergence.loss)
+    assert iterated.converged
+    assert iterated.diagnostics.loss == pytest.approx(direct.diagnostics.loss)
 
 
 def test_iteration_leaves_out_what_was_not_seen(monkeypatch, hom):
@@ -38,7 +38,7 @@ def test_iteration_leaves_out_what_was_not_seen(monkeypatch, hom):
     for found in (direct, iterated):
         assert np.flatnonzero(np.isnan(found.values)).tolist() == [80]
         assert malfl.correlation(found, hom.rewards[0]).pearson > 0.99
-    assert iterated.convergence.loss == pytest.approx(direct.convergence.loss, abs=1e-12)
+    assert iterated.diagnostics.loss == pytest.approx(direct.diagnostics.loss, abs=1e-12)
 
 
 @pytest.mark.parametrize("improvements", [2, 5])
@@ -47,7 +47,7 @@ def test_a_larger_grid_gives_its_reward_back(improvements):
     policies = iterate_exactly(game, iterations=improvements)
     found = recover_from_policies(game.without_rewards(), policies, of=0, alpha=3.0)
     assert malfl.correlation(found, game.rewards[0]).pearson > 0.999999
-    assert found.convergence.converged
+    assert found.converged
     with pytest.raises(ValueError, match="10000000 numbers; this system has 625"):
         _ = found.determination
 
@@ -57,16 +57,16 @@ def test_an_iteration_that_was_cut_short_has_not_converged(monkeypatch):
     policies = iterate_exactly(game, iterations=2)
     monkeypatch.setattr("malfl.recovery.least_squares.MOST_STEPS", 700)
     found = recover_from_policies(game.without_rewards(), policies, of=0, alpha=3.0)
-    assert found.convergence.gradient < 1e-6  # which alone proves little
-    assert not found.convergence.converged
+    assert found.diagnostics.gradient < 1e-6  # which alone proves little
+    assert not found.converged
 
 
 def test_rewards_of_many_entries_are_found_by_iteration(monkeypatch, hom):
     policies = iterate_exactly(hom, iterations=1)
-    monkeypatch.setattr("malfl.recovery.least_squares.DENSE_SIZE", 100)
+    monkeypatch.setattr("malfl.recovery.projection.DENSE_SIZE", 100)
     found = recover_from_policies(
-        hom.without_rewards(), policies, of=0, alpha=3.0, reward_class="state-action"
+        hom.without_rewards(), policies, of=0, alpha=3.0, by=LeastSquares("state-action")
     )
-    assert found.convergence.converged
-    assert found.convergence.steps > 1
-    assert found.convergence.loss < 1e-9
+    assert found.converged
+    assert found.diagnostics.steps > 1
+    assert found.diagnostics.loss < 1e-9

@@ -63,8 +63,8 @@ def test_without_errors_the_reward_comes_back_as_exactly_as_counts_allow(number)
     found = recover_from_logits(logits, counts, ALPHA)
     centred = reward - reward.mean()
     np.testing.assert_allclose(found.values, centred, atol=60 / np.sqrt(number))
-    assert found.convergence.converged
-    assert found.evidence.error < 100 / number
+    assert found.converged
+    assert found.diagnostics.evidence.error < 100 / number
     assert found.reward_class == "state"
     assert np.abs(found.values.mean()) < 1e-6
 
@@ -77,9 +77,9 @@ def test_what_was_planted_is_found_in_the_mean(error, alpha):
     for seed in range(60):
         logits, reward, counts = planted(seed, error, 2.0, 3000)
         found = recover_from_logits(logits, counts, alpha)
-        assert found.convergence.converged
-        errors.append(found.evidence.error)
-        priors.append(found.evidence.prior)
+        assert found.converged
+        errors.append(found.diagnostics.evidence.error)
+        priors.append(found.diagnostics.evidence.prior)
         off.append((found.values - reward + reward.mean()) / found.deviation)
         spread.append(found.deviation)
     assert np.mean(errors) == pytest.approx(error, rel=0.06, abs=1e-4)
@@ -123,7 +123,9 @@ def test_choices_without_counts_are_left_out():
     rest.known[1, 3] = False
     expected = recover_from_logits(rest, counts[[0, 1, 2, 3, 5]], ALPHA)
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-10)
-    assert found.evidence.log_likelihood == pytest.approx(expected.evidence.log_likelihood)
+    assert found.diagnostics.evidence.log_likelihood == pytest.approx(
+        expected.diagnostics.evidence.log_likelihood
+    )
 
 
 def test_actions_never_taken_are_no_obstacle():
@@ -145,8 +147,10 @@ def test_unknown_actions_say_nothing():
     again = recover_from_logits(without_errors(slopes, constants, known), others, ALPHA)
     np.testing.assert_allclose(found.values, again.values, rtol=1e-9)
     np.testing.assert_allclose(found.deviation, again.deviation, rtol=1e-9)
-    assert found.evidence.error == pytest.approx(again.evidence.error)
-    assert found.evidence.log_likelihood == pytest.approx(again.evidence.log_likelihood)
+    assert found.diagnostics.evidence.error == pytest.approx(again.diagnostics.evidence.error)
+    assert found.diagnostics.evidence.log_likelihood == pytest.approx(
+        again.diagnostics.evidence.log_likelihood
+    )
 
 
 def test_an_unknown_action_everywhere_is_as_if_it_did_not_exist():
@@ -163,8 +167,10 @@ def test_an_unknown_action_everywhere_is_as_if_it_did_not_exist():
     expected = recover_from_logits(fewer, counts[:, :, kept], ALPHA)
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-9)
     np.testing.assert_allclose(found.deviation, expected.deviation, rtol=1e-9)
-    assert found.evidence.error == pytest.approx(expected.evidence.error)
-    assert found.evidence.log_likelihood == pytest.approx(expected.evidence.log_likelihood)
+    assert found.diagnostics.evidence.error == pytest.approx(expected.diagnostics.evidence.error)
+    assert found.diagnostics.evidence.log_likelihood == pytest.approx(
+        expected.diagnostics.evidence.log_likelihood
+    )
 
 
 def test_what_is_the_same_for_all_actions_of_a_state_has_no_part():
@@ -178,7 +184,9 @@ def test_what_is_the_same_for_all_actions_of_a_state_has_no_part():
     found, same = (recover_from_logits(x, counts, ALPHA) for x in (logits, shifted))
     np.testing.assert_allclose(same.values, found.values, atol=1e-6)
     np.testing.assert_allclose(same.deviation, found.deviation, atol=1e-6)
-    assert same.evidence.log_likelihood == pytest.approx(found.evidence.log_likelihood, rel=1e-9)
+    assert same.diagnostics.evidence.log_likelihood == pytest.approx(
+        found.diagnostics.evidence.log_likelihood, rel=1e-9
+    )
 
 
 def test_states_that_nothing_depends_on_are_unknown():
@@ -219,14 +227,16 @@ def test_singular_values_are_those_of_the_weighed_regression():
     for h, s in product(range(6), range(8)):
         expected = counts[h, s].sum() * softmax(eta[h, s])
         differences = np.eye(4)[1:] - np.eye(4)[0]
-        variance = differences @ np.diag(found.evidence.error + 1 / expected) @ differences.T
+        variance = (
+            differences @ np.diag(found.diagnostics.evidence.error + 1 / expected) @ differences.T
+        )
         rows = differences @ logits.slopes[h, s]
         information += rows.T @ np.linalg.solve(variance, rows)
     values = np.sqrt(np.linalg.eigvalsh(information)[1:])
     assert found.determination.largest_singular_value == pytest.approx(values.max(), rel=0.05)
     assert found.determination.smallest_singular_value == pytest.approx(values.min(), rel=0.05)
     centring = np.eye(8) - 1 / 8
-    covariance = np.linalg.inv(information + np.eye(8) / found.evidence.prior)
+    covariance = np.linalg.inv(information + np.eye(8) / found.diagnostics.evidence.prior)
     deviation = np.sqrt(np.diag(centring @ covariance @ centring))
     np.testing.assert_allclose(found.deviation, deviation, rtol=0.05)
 
@@ -252,8 +262,8 @@ def test_likelihood_is_laplaces(seed):
     truth = 2 * rng.normal(size=2)
     counts = drawn(slopes @ truth + constants + 0.5 * rng.normal(size=(2, 2, 3)), 300, rng)
     found = recover_from_logits(logits, counts, 1.0)
-    assert found.convergence.converged
-    error, prior = found.evidence.error, found.evidence.prior
+    assert found.converged
+    error, prior = found.diagnostics.evidence.error, found.diagnostics.evidence.prior
     scale = np.sqrt([prior] * 2 + [error] * 12)
 
     def loss(z):
@@ -280,8 +290,7 @@ def test_likelihood_is_laplaces(seed):
         -mode.fun + np.log(scale).sum() + 7 * np.log(2 * np.pi)
         - 0.5 * np.linalg.slogdet(hessian)[1]
     )  # fmt: skip
-    assert found.evidence.log_likelihood == pytest.approx(laplace, abs=0.02)
-    assert found.convergence.loss == -found.evidence.log_likelihood
+    assert found.diagnostics.evidence.log_likelihood == pytest.approx(laplace, abs=0.02)
     np.testing.assert_allclose(found.values, (mode.x * scale)[:2], atol=0.01)
 
 
@@ -294,7 +303,7 @@ def test_likelihood_is_nearly_that_of_the_counts():
     logits = without_errors(slopes, constants, np.ones((2, 2, 2), dtype=bool))
     counts = np.array([[[900.0, 100], [200, 800]], [[960, 40], [30, 970]]])
     found = recover_from_logits(logits, counts, 1.0)
-    error, prior = found.evidence.error, found.evidence.prior
+    error, prior = found.diagnostics.evidence.error, found.diagnostics.evidence.prior
 
     def choice(r, h, s):
         """The likelihood of one choice, relative to its best, the difference of errors gone."""
@@ -316,7 +325,9 @@ def test_likelihood_is_nearly_that_of_the_counts():
     grid = found.values[0] + np.linspace(-6, 6, 61) * 0.3
     integral = sum(density(r) for r in grid) * (grid[1] - grid[0])
     best = (counts * np.log(counts / counts.sum(axis=-1, keepdims=True))).sum()
-    assert found.evidence.log_likelihood == pytest.approx(best + np.log(integral), abs=0.05)
+    assert found.diagnostics.evidence.log_likelihood == pytest.approx(
+        best + np.log(integral), abs=0.05
+    )
 
 
 def test_the_variances_found_are_the_likeliest():
@@ -341,7 +352,7 @@ def test_the_variances_found_are_the_likeliest():
         total = -0.5 * response @ np.linalg.solve(covariance, response)
         return total - 0.5 * np.linalg.slogdet(covariance)[1]
 
-    error, prior = found.evidence.error, found.evidence.prior
+    error, prior = found.diagnostics.evidence.error, found.diagnostics.evidence.prior
     here = likelihood(error, prior)
     for factor in (0.75, 1.33):
         assert likelihood(factor * error, prior) < here
@@ -351,15 +362,15 @@ def test_the_variances_found_are_the_likeliest():
 
 def test_cut_short_is_said(monkeypatch):
     logits, _, counts = planted(10, 0.01, 1.0, 2000)
-    whole = recover_from_logits(logits, counts, ALPHA)
-    assert whole.convergence.converged
-    assert 1 < whole.convergence.steps < logit.MOST_ROUNDS
-    assert whole.convergence.gradient <= 1e-4
+    whole = recover_from_logits(logits, counts, ALPHA).diagnostics
+    assert whole.converged
+    assert 1 < whole.steps < logit.MOST_ROUNDS
+    assert whole.moved <= 1e-4
     monkeypatch.setattr(logit, "MOST_ROUNDS", 1)
-    short = recover_from_logits(logits, counts, ALPHA)
-    assert not short.convergence.converged
-    assert short.convergence.steps == 1
-    assert short.convergence.gradient == 1
+    short = recover_from_logits(logits, counts, ALPHA).diagnostics
+    assert not short.converged
+    assert short.steps == 1
+    assert short.moved == 1
 
 
 def test_shapes_must_agree():
@@ -394,9 +405,9 @@ def test_where_the_evidence_is_for_no_reward_there_is_none():
     for counts in (unmoved, np.full((4, 6, 3), 100.0)):
         found = recover_from_logits(logits, counts, 1.0)
         np.testing.assert_array_equal(found.values, np.zeros(6))
-        assert found.convergence.converged
-        assert found.evidence.prior == 0
-        assert np.isfinite(found.evidence.log_likelihood)
+        assert found.converged
+        assert found.diagnostics.evidence.prior == 0
+        assert np.isfinite(found.diagnostics.evidence.log_likelihood)
 
 
 def test_a_weak_reward_among_large_errors_breaks_nothing():
@@ -407,7 +418,7 @@ def test_a_weak_reward_among_large_errors_breaks_nothing():
     for _ in range(60):
         odds = slopes @ rng.normal(size=8) * 0.2 + rng.normal(size=(4, 8, 3))
         found = recover_from_logits(logits, drawn(odds, 1000, rng), 1.0)
-        assert found.convergence.converged
+        assert found.converged
         assert np.isfinite(found.values).all()
 
 
@@ -432,10 +443,10 @@ def test_known_errors_are_not_paid_for_twice():
     for _ in range(10):
         odds = slopes @ reward + np.sqrt(variances) * rng.normal(size=variances.shape)
         counts = drawn(odds, 100_000, rng)
-        told = AffineLogits(slopes, np.zeros_like(variances), known, variances)
-        found = recover_from_logits(told, counts, 1.0)
+        aware = AffineLogits(slopes, np.zeros_like(variances), known, variances)
+        found = recover_from_logits(aware, counts, 1.0)
         better.append(np.abs(found.values - reward).mean())
-        left.append(found.evidence.error)
+        left.append(found.diagnostics.evidence.error)
         blind = without_errors(slopes, np.zeros_like(variances), known)
         worse.append(np.abs(recover_from_logits(blind, counts, 1.0).values - reward).mean())
     assert np.mean(better) < 0.5 * np.mean(worse)
@@ -455,6 +466,5 @@ def test_nearly_certain_policies_have_a_likelihood():
                 variances = np.full((2, 4, 3), variance)
                 logits = AffineLogits(slopes, np.zeros((2, 4, 3)), known, variances)
                 found = recover_from_logits(logits, counts, 1.0)
-                assert np.isfinite(found.evidence.log_likelihood)
-                assert np.isfinite(found.convergence.loss)
+                assert np.isfinite(found.diagnostics.evidence.log_likelihood)
                 assert np.isfinite(found.values).all()

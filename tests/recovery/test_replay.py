@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import naive
@@ -7,31 +7,42 @@ import pytest
 from drawn import random_game, random_policies
 
 import malfl
-from malfl.parallel import run
+from malfl import Episodes, Replay, SoftPolicyIteration, Structural, View
+from malfl.recovery import Smoothing
 from malfl.recovery.logit import recover_from_logits
-from malfl.recovery.replay import replayed_logits
+from malfl.recovery.replay import Replayed
 
 ALPHA, BETA = 0.7, 0.3
 
 
-def replayed(game, trajectories, own, agent, executed, beta=BETA, alpha=ALPHA, counts=None):
-    """The logits, and the steps that were told on the way."""
-    told = []
-    counts = np.zeros(np.shape(own)) if counts is None else counts
+@dataclass(frozen=True)
+class Known:
+    """Policies that only a test knows."""
 
-    def job():
-        work = replayed_logits(
-            game, trajectories, own, counts, agent, alpha=alpha, beta=beta, executed=executed
-        )
-        try:
-            while True:
-                told.append(next(work))
-                yield told[-1]
-        except StopIteration as end:
-            return end.value
+    policies: np.ndarray
 
-    logits = run([job()], 1)[0]
-    return logits, sum(told)
+    def fit(self, counts, rng):
+        return self.policies
+
+
+def played_in(game, played, alpha=ALPHA):
+    """What a bystander saw."""
+    counts = np.array([part.counts() for part in played], dtype=float)
+    return View(None, game.without_rewards(), alpha, counts, None, tuple(played))
+
+
+def replayed(game, played, own, agent, executed):
+    """The logits of all that was played."""
+    view = played_in(game, played)
+    return Replayed(view, agent, own, beta=BETA, executed=executed).logits(len(played))
+
+
+@pytest.fixture
+def advanced(monkeypatch):
+    """The steps that work has told, piece by piece."""
+    pieces = []
+    monkeypatch.setattr("malfl.progress.advance", lambda steps=0: pieces.append(steps))
+    return pieces
 
 
 @pytest.fixture
@@ -44,40 +55,41 @@ def histories(game):
 def played(game, histories):
     rng = np.random.default_rng(5)
     return [
-        malfl.sample_trajectories(game, policies, episodes=4, steps=25, seed=rng)
+        malfl.sample_episodes(game, policies, episodes=4, steps=25, seed=rng)
         for policies in histories
     ]
 
 
 def check_against_the_oracle(logits, game, played, own, agent, executed):
-    for h, trajectories in enumerate(played):
+    for h, part in enumerate(played):
+        states, actions = zip(*part, strict=True)
         slopes, constants = naive.replayed(
-            game, own[h].tolist(), agent, ALPHA, BETA,
-            trajectories.states.tolist(), trajectories.actions.tolist(), executed,
-        )  # fmt: skip
+            game, own[h].tolist(), agent, ALPHA, BETA, states, actions, executed
+        )
         np.testing.assert_allclose(logits.slopes[h] * ALPHA, slopes, rtol=0, atol=1e-12)
         np.testing.assert_allclose(logits.constants[h] * ALPHA, constants, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("executed", [False, True])
-def test_logits_are_the_oracles(game, histories, played, executed):
+def test_logits_are_the_oracles(game, histories, played, executed, advanced):
     for agent in range(game.n_agents):
         own = np.array([policies[agent] for policies in histories])
-        logits, steps = replayed(game, played, own, agent, executed)
+        advanced.clear()
+        logits = replayed(game, played, own, agent, executed)
         check_against_the_oracle(logits, game, played, own, agent, executed)
         assert logits.known.all()
         assert logits.known.shape == own.shape
-        assert steps == 3 * 4 * 25
+        assert sum(advanced) == 3 * 4 * 25
 
 
 @pytest.mark.parametrize("executed", [False, True])
-def test_where_a_policy_is_unknown_it_is_taken_to_be_uniform(game, histories, played, executed):
+def test_an_unknown_policy_counts_as_uniform(game, histories, played, executed):
     agent = game.n_agents - 1
     own = np.array([policies[agent] for policies in histories])
     filled = own.copy()
     filled[1, 2] = 1 / own.shape[2]
     own[1, 2] = np.nan
-    logits, _ = replayed(game, played, own, agent, executed)
+    logits = replayed(game, played, own, agent, executed)
     check_against_the_oracle(logits, game, played, filled, agent, executed)
 
 
@@ -88,53 +100,81 @@ def test_actions_of_probability_zero_have_no_part(executed):
     policies = [policy.copy() for policy in random_policies(game.actions, 4, rng)]
     policies[0][:, 1] = 0
     policies[0] /= policies[0].sum(axis=1, keepdims=True)
-    played = [malfl.sample_trajectories(game, policies, episodes=3, steps=25, seed=1)]
-    logits, _ = replayed(game, played, policies[0][None], 0, executed)
+    played = [malfl.sample_episodes(game, policies, episodes=3, steps=25, seed=1)]
+    logits = replayed(game, played, policies[0][None], 0, executed)
     check_against_the_oracle(logits, game, played, policies[0][None], 0, executed)
 
 
+def played_at_length(game, policies, lengths):
+    """Episodes of these lengths, one after the other."""
+    rng = np.random.default_rng(0)
+    each = [
+        malfl.sample_episodes(game, policies, episodes=1, steps=length, seed=rng)[0]
+        for length in lengths
+    ]
+    return Episodes.from_lists(
+        *zip(*each, strict=True), n_states=game.n_states, n_joint_actions=game.n_joint_actions
+    )
+
+
+LENGTHS = {
+    "some": [25] * 4, "a long one": [400], "short ones": [3] * 40, "all kinds": [1, 60, 7, 2, 61, 1]
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("executed", [False, True])
-@pytest.mark.parametrize(("episodes", "steps"), [(4, 25), (1, 400), (40, 3)])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 @pytest.mark.parametrize("pass_steps", [1, 7, 60])
 def test_columns_and_steps_in_pieces_give_the_same(
-    monkeypatch, executed, episodes, steps, pass_steps
+    monkeypatch, executed, lengths, pass_steps, advanced
 ):
     """More columns than the 16 that always go together, and a rest of them."""
     rng = np.random.default_rng(0)
     game = random_game(rng, (2, 3), states=37)
     policies = random_policies(game.actions, 37, rng)
-    played = [
-        malfl.sample_trajectories(game, policies, episodes=episodes, steps=steps, seed=seed)
-        for seed in range(2)
-    ]
+    played = [played_at_length(game, policies, lengths) for _ in range(2)]
     own = np.array([policies[1]] * 2)
-    whole, told = replayed(game, played, own, 1, executed)
+    advanced.clear()
+    whole = replayed(game, played, own, 1, executed)
     check_against_the_oracle(whole, game, played, own, 1, executed)
-    assert told == 2 * episodes * steps
+    assert whole.variances[0].any()
+    assert sum(advanced) == 2 * sum(lengths)
     monkeypatch.setattr("malfl.recovery.replay.PASS_STEPS", pass_steps)
     for block_bytes in (1, 2**20, 8 * 37 * 4 * 20):
         monkeypatch.setattr("malfl.recovery.replay.BLOCK_BYTES", block_bytes)
-        cut, told = replayed(game, played, own, 1, executed)
+        advanced.clear()
+        cut = replayed(game, played, own, 1, executed)
         np.testing.assert_array_equal(cut.slopes, whole.slopes)
         np.testing.assert_array_equal(cut.constants, whole.constants)
-        assert told == 2 * episodes * steps
+        np.testing.assert_array_equal(cut.variances, whole.variances)
+        assert sum(advanced) == 2 * sum(lengths)
 
 
-def test_long_work_is_told_in_short_pieces(monkeypatch):
-    """So that it can be interrupted; see `malfl.parallel`."""
+def test_long_work_advances_in_short_pieces(monkeypatch, advanced):
+    """So that it can be interrupted; see `malfl.progress`."""
     rng = np.random.default_rng(0)
     game = random_game(rng)
     policies = random_policies(game.actions, 4, rng)
     monkeypatch.setattr("malfl.recovery.replay.PASS_STEPS", 50)
     for episodes, steps in ((1, 400), (40, 10), (7, 33)):
-        played = malfl.sample_trajectories(game, policies, episodes=episodes, steps=steps, seed=0)
-        own = policies[0][None]
-        work = replayed_logits(
-            game, [played], own, np.zeros(own.shape), 0, alpha=1.0, beta=0.1, executed=False
-        )
-        pieces = list(work)
-        assert max(pieces) <= 50
-        assert sum(pieces) == episodes * steps
+        played = malfl.sample_episodes(game, policies, episodes=episodes, steps=steps, seed=0)
+        advanced.clear()
+        replayed(game, [played], policies[0][None], 0, False)
+        assert max(advanced) <= 50
+        assert sum(advanced) == episodes * steps
+
+
+def test_what_was_replayed_is_not_replayed_again(game, histories, played, advanced):
+    own = np.array([policies[0] for policies in histories])
+    replays = Replayed(played_in(game, played), 0, own, beta=BETA, executed=False)
+    advanced.clear()
+    some = replays.logits(2)
+    assert sum(advanced) == 2 * 4 * 25
+    replays.logits(3)
+    again = replays.logits(2)
+    assert sum(advanced) == 3 * 4 * 25
+    np.testing.assert_array_equal(again.slopes, some.slopes)
+    np.testing.assert_array_equal(again.variances, some.variances)
 
 
 def layered(layers=6, width=3, actions=(2, 3)):
@@ -157,11 +197,11 @@ def test_a_sarsa_learners_values_come_back_exactly():
     """But for what was drawn after the last step; here that is as good as its expectation."""
     game = layered()
     log = malfl.learn(
-        game, alpha=ALPHA, beta=BETA, iterations=3, episodes=50, steps=6, evaluation="sarsa",
+        game, SoftPolicyIteration(BETA, "sarsa"), alpha=ALPHA, iterations=3, episodes=50, steps=6,
         record=True, seed=0,
     )  # fmt: skip
     for agent in (0, 1):
-        logits, _ = replayed(game, log.trajectories, log.policies[agent][:-1], agent, True)
+        logits = replayed(game, log.episodes, log.policies[agent][:-1], agent, True)
         reward = game.rewards[agent]
         values = ALPHA * (logits.slopes @ reward + logits.constants)
         np.testing.assert_allclose(values, log.q[agent], rtol=0, atol=1e-12)
@@ -177,10 +217,11 @@ def test_what_a_learner_drew_is_replayed_in_the_mean():
     runs, off = 300, []
     for seed in range(runs):
         log = malfl.learn(
-            game, alpha=ALPHA, beta=BETA, iterations=1, episodes=20, steps=9, record=True,
-            seed=seed, initial=random_policies(game.actions, 21, np.random.default_rng(0)),
+            game, SoftPolicyIteration(BETA), alpha=ALPHA, iterations=1, episodes=20, steps=9,
+            record=True, seed=seed,
+            initial=random_policies(game.actions, 21, np.random.default_rng(0)),
         )  # fmt: skip
-        logits, _ = replayed(game, log.trajectories, log.policies[1][:-1], 1, False)
+        logits = replayed(game, log.episodes, log.policies[1][:-1], 1, False)
         values = ALPHA * (logits.slopes @ game.rewards[1] + logits.constants)
         off.append(values[0] - log.q[1][0])
     mean, sd = np.mean(off, axis=0), np.std(off, axis=0)
@@ -194,36 +235,34 @@ def test_how_far_values_are_off_is_known():
     """The variance of what the learner drew, over runs, is what replay says it is."""
     game = malfl.gridworlds.ma_lfl("hom")
     initial = random_policies(game.actions, 81, np.random.default_rng(0))
-    off, told = [], []
+    off, known = [], []
     for seed in range(40):
         log = malfl.learn(
             game, iterations=2, episodes=200, steps=100, initial=initial, record=True, seed=seed
         )
-        seen = log.observed_by(1)
-        played, own, counts = seen.trajectories, log.policies[0][:-1], seen.own_counts(0)
-        logits, _ = replayed(game, played, own, 0, False, 0.1, 3.0, counts)
+        view = log.seen_by(1)
+        logits = Replayed(view, 0, log.policies[0][:-1], beta=0.1, executed=False).logits(2)
         values = logits.slopes[0] @ game.rewards[0] + logits.constants[0]
-        visited = counts[0] > 0
+        visited = view.own_counts(0)[0] > 0
         off.append((values - log.q[0][0] / 3)[visited])
-        told.append(logits.variances[0][visited])
+        known.append(logits.variances[0][visited])
         assert (logits.variances[0] > 0).sum() == visited.sum()
         assert not logits.variances[1].any()  # nothing has been seen of what it led to
-    off, told = np.concatenate(off), np.concatenate(told)
-    assert (off**2).sum() / told.sum() == pytest.approx(1, abs=0.1)
-    for part in np.array_split(np.argsort(told), 3):  # where little is left out, and where much
-        assert (off[part] ** 2).sum() / told[part].sum() == pytest.approx(1, abs=0.2)
+    off, known = np.concatenate(off), np.concatenate(known)
+    assert (off**2).sum() / known.sum() == pytest.approx(1, abs=0.1)
+    for part in np.array_split(np.argsort(known), 3):  # where little is left out, and where much
+        assert (off[part] ** 2).sum() / known[part].sum() == pytest.approx(1, abs=0.2)
 
 
 def test_what_was_executed_leaves_out_almost_nothing():
     log = malfl.learn(
-        malfl.gridworlds.ma_lfl("hom"), iterations=2, episodes=200, steps=100, record=True, seed=0,
-        evaluation="sarsa",
+        malfl.gridworlds.ma_lfl("hom"), SoftPolicyIteration(evaluation="sarsa"), iterations=2,
+        episodes=200, steps=100, record=True, seed=0,
     )  # fmt: skip
-    seen = log.observed_by(1)
-    own, counts = log.policies[0][:-1], seen.own_counts(0)
-    given = seen.dynamics, seen.trajectories, own, 0
+    view, own = log.seen_by(1), log.policies[0][:-1]
     unseen, executed = (
-        replayed(*given, executed, 0.1, 3.0, counts)[0].variances[0] for executed in (False, True)
+        Replayed(view, 0, own, beta=0.1, executed=one).logits(2).variances[0]
+        for one in (False, True)
     )
     assert 0 < executed.sum() < 0.02 * unseen.sum()
 
@@ -246,8 +285,8 @@ def recorded():
     logs = {}
     for evaluation in ("td", "sarsa"):
         logs[evaluation] = malfl.learn(
-            malfl.gridworlds.ma_lfl("hom"), iterations=4, episodes=3000, steps=200,
-            evaluation=evaluation, record=True, seed=0,
+            malfl.gridworlds.ma_lfl("hom"), SoftPolicyIteration(evaluation=evaluation),
+            iterations=4, episodes=3000, steps=200, record=True, seed=0,
         )  # fmt: skip
     return logs
 
@@ -256,11 +295,11 @@ def recorded():
 @pytest.mark.parametrize(("evaluation", "least"), [("td", 0.97), ("sarsa", 0.99)])
 def test_learners_are_read_well(recorded, evaluation, least, agent):
     log = recorded[evaluation]
-    seen, true = log.observed_by(1 - agent), log.game.rewards[agent]
-    found = malfl.recover(seen, of=agent, method="replay", beta=0.1, executed=evaluation == "sarsa")
+    view, true = log.seen_by(1 - agent), log.game.rewards[agent]
+    found = malfl.recover(view, of=agent, by=Replay(0.1, executed=evaluation == "sarsa"))
     assert malfl.correlation(found, true).pearson > least
-    assert found.beta == 0.1
-    assert found.convergence.converged
+    assert found.diagnostics.beta == 0.1
+    assert found.converged
     assert found.determination.unknowns == 81
     off = (found.values - found.values.mean() - true + true.mean()) / found.deviation
     assert 0.5 < np.sqrt((off**2).mean()) < 1.5
@@ -270,100 +309,123 @@ def test_replay_reads_more_than_exact_values_do(recorded):
     log = recorded["td"]
     scores = [
         malfl.correlation(
-            malfl.recover(log.observed_by(1), of=0, method=method, **options), log.game.rewards[0]
+            malfl.recover(log.seen_by(1), of=0, by=estimator), log.game.rewards[0]
         ).pearson
-        for method, options in (("replay", {"beta": 0.1}), ("structural", {}))
+        for estimator in (Replay(0.1), Structural())
     ]
     assert scores[0] > scores[1] + 0.02
 
 
 @pytest.mark.parametrize("evaluation", ["td", "sarsa"])
 def test_the_step_size_is_found(recorded, evaluation):
-    seen = recorded[evaluation].observed_by(1)
+    view = recorded[evaluation].seen_by(1)
 
     def replay(beta):
-        return malfl.recover(seen, of=0, method="replay", beta=beta, executed=evaluation == "sarsa")
+        found = malfl.recover(view, of=0, by=Replay(beta, executed=evaluation == "sarsa"))
+        return found, found.diagnostics.evidence.log_likelihood
 
-    found = replay(None)
-    assert found.beta == pytest.approx(0.1, rel=0.1)
-    likelihood = found.evidence.log_likelihood
-    again = replay(found.beta)
+    found, likelihood = replay(None)
+    assert found.diagnostics.beta == pytest.approx(0.1, rel=0.1)
+    again, _ = replay(found.diagnostics.beta)
     np.testing.assert_array_equal(again.values, found.values)
     for wrong in (0.02, 0.07, 0.14, 0.5):
-        assert replay(wrong).evidence.log_likelihood < likelihood - 20
-    assert replay(0.1).evidence.log_likelihood <= likelihood + 0.1
+        assert replay(wrong)[1] < likelihood - 20
+    assert replay(0.1)[1] <= likelihood + 0.1
+
+
+def of_one_learner(beta, evaluation):
+    game = random_game(np.random.default_rng(1), (3,), 5, state_rewards=True)
+    return malfl.learn(
+        game, SoftPolicyIteration(beta, evaluation), alpha=0.3, iterations=4, episodes=200,
+        steps=50, record=True, seed=0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("evaluation", ["td", "sarsa"])
+@pytest.mark.parametrize("beta", [0.006, 0.008, 0.02, 0.1])
+def test_small_step_sizes_are_found(evaluation, beta):
+    log = of_one_learner(beta, evaluation)
+    by = Replay(executed=evaluation == "sarsa")
+    found = malfl.recover(log.seen_by(None), of=0, by=by)
+    assert found.diagnostics.beta == pytest.approx(beta, rel=0.1)
+    assert malfl.correlation(found, log.game.rewards[0]).pearson > 0.99
+
+
+@pytest.mark.parametrize("beta", [0.6, 0.95])
+def test_large_step_sizes_are_found(beta):
+    """Of learners whose actions were all seen."""
+    log = of_one_learner(beta, "sarsa")
+    found = malfl.recover(log.seen_by(None), of=0, by=Replay(executed=True))
+    assert found.diagnostics.beta == pytest.approx(beta, rel=0.05)
 
 
 def test_what_a_learner_did_is_the_likelier(recorded):
     for evaluation, log in recorded.items():
         likelihood = {
             executed: malfl.recover(
-                log.observed_by(1), of=0, method="replay", beta=0.1, executed=executed
-            ).evidence.log_likelihood
+                log.seen_by(1), of=0, by=Replay(0.1, executed)
+            ).diagnostics.evidence.log_likelihood
             for executed in (False, True)
         }
         right = evaluation == "sarsa"
         assert likelihood[right] > likelihood[not right] + 20
 
 
-def test_logits_made_before_are_used(recorded):
+def test_rewards_are_those_of_the_logits(recorded):
     log = recorded["td"]
-    seen, estimates = log.observed_by(1), malfl.estimate_policies(log.observed_by(1))
-    logits, _ = replayed(
-        seen.dynamics, seen.trajectories[:-1], estimates.policies[0], 0, False, 0.1, log.alpha,
-        seen.own_counts(0),
-    )  # fmt: skip
-    direct = malfl.recover(seen, of=0, method="replay", beta=0.1)
-    for used in (seen, replace(seen, trajectories=None)):
-        found = malfl.recover(used, of=0, method="replay", logits=logits)
-        np.testing.assert_array_equal(found.values, direct.values)
-        assert found.beta is None
-    named = malfl.recover(seen, of=0, method="replay", logits=logits, beta=0.1)
-    assert named.beta == 0.1
-    expected = recover_from_logits(logits, seen.own_counts(0)[1:], log.alpha)
+    view = log.seen_by(1)
+    replays = Replayed(view, 0, malfl.estimate_policies(view)[0], beta=0.1, executed=False)
+    direct = malfl.recover(view, of=0, by=Replay(0.1))
+    expected = recover_from_logits(replays.logits(3), view.own_counts(0)[1:], log.alpha)
     np.testing.assert_array_equal(direct.values, expected.values)
-    with pytest.raises(ValueError, match=r"counts must have shape \(2, 81, 5\), got \(3, 81, 5\)"):
-        malfl.recover(seen, of=0, method="replay", logits=logits.first(2))
+    found = replays.reward(3)
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert found.diagnostics.beta == 0.1
 
 
-def test_estimates_given_are_used(recorded):
+def test_estimates_of_policies_matter(recorded):
     """The true policies, which only a test knows, or worse ones than by default."""
     log = recorded["sarsa"]
-    seen = log.observed_by(1)
-    estimates = malfl.estimate_policies(seen)
-    true = replace(estimates, policies=tuple(policy[:-1] for policy in log.policies))
-    poor = malfl.estimate_policies(seen, strength=1000)
     likelihood = [
         malfl.recover(
-            seen, of=0, method="replay", beta=0.1, executed=True, policies=policies
-        ).evidence.log_likelihood
-        for policies in (true, estimates, poor)
+            log.seen_by(1), of=0, by=Replay(0.1, executed=True, policies=fit)
+        ).diagnostics.evidence.log_likelihood
+        for fit in (Known(log.policies[0][:-1]), Smoothing(), Smoothing(1000))
     ]
     assert likelihood[0] > likelihood[1] > likelihood[2]
 
 
-def test_what_is_wrong_is_named(recorded):
-    seen = recorded["td"].observed_by(1)
-    with pytest.raises(ValueError, match="seen has no trajectories to replay; learn with record"):
-        malfl.recover(replace(seen, trajectories=None), of=0, method="replay")
-    for beta in (0, 1.5):
-        with pytest.raises(ValueError, match=r"beta must lie in \(0, 1\]"):
-            malfl.recover(seen, of=0, method="replay", beta=beta)
-    with pytest.raises(
-        TypeError, match="method 'replay' takes beta, executed, logits; got least_visits, steps"
-    ):
-        malfl.recover(seen, of=0, method="replay", least_visits=3, steps=5)
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"beta": 0}, ValueError, r"beta must lie in \(0, 1\], got 0"),
+        ({"beta": 1.5}, ValueError, r"beta must lie in \(0, 1\], got 1.5"),
+        ({"beta": "small"}, TypeError, "beta must be a number, got 'small'"),
+        ({"executed": 1}, TypeError, "executed must be True or False, got 1"),
+        ({"policies": "all"}, TypeError, "policies must be of type PolicyFit"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, error, message):
+    with pytest.raises(error, match=message):
+        Replay(**parameters)
+
+
+@pytest.mark.parametrize("beta", [0.1, None])
+def test_without_episodes_there_is_nothing_to_replay(recorded, beta):
+    view = replace(recorded["td"].seen_by(1), episodes=None)
+    with pytest.raises(ValueError, match="view has no episodes to replay; learn with record=True"):
+        malfl.recover(view, of=0, by=Replay(beta))
 
 
 def test_states_not_visited_may_be_left_out():
     """Learners whose short episodes did not come everywhere."""
     hom = malfl.gridworlds.ma_lfl("hom")
     log = malfl.learn(hom, iterations=5, episodes=20000, steps=3, record=True, seed=0)
-    seen = log.observed_by(1)
+    view = log.seen_by(1)
     with pytest.raises(ValueError, match="was not visited in iteration"):
-        malfl.recover(seen, of=0, method="replay", beta=0.1)
-    found = malfl.recover(seen, of=0, method="replay", beta=0.1, unvisited="omit")
-    visits = seen.counts.sum(axis=2)
+        malfl.recover(view, of=0, by=Replay(0.1))
+    found = malfl.recover(view, of=0, by=Replay(0.1), unvisited="omit")
+    visits = view.counts.sum(axis=2)
     np.testing.assert_array_equal(found.unvisited, np.argwhere(visits == 0))
     assert len(found.unvisited) > 0
     # The reward of a state counts only if somebody acted in it.
@@ -372,3 +434,65 @@ def test_states_not_visited_may_be_left_out():
     score = malfl.correlation(found, hom.rewards[0])
     assert score.states == 81 - never.sum()
     assert score.pearson > 0.9
+
+
+@pytest.fixture(scope="module", params=["td", "sarsa"])
+def small_log(request):
+    game = random_game(np.random.default_rng(1), (2, 3), 4, state_rewards=True)
+    return malfl.learn(
+        game, SoftPolicyIteration(0.1, request.param), alpha=ALPHA, iterations=4, episodes=100,
+        steps=40, record=True, seed=0,
+    )  # fmt: skip
+
+
+def next_policy(view, own, agent, reward, beta, executed):
+    """Softmax of the oracle's values after the newest policy's episodes."""
+    rules, (states, actions) = view.dynamics, zip(*view.episodes[-1], strict=True)
+    slopes, constants = naive.replayed(
+        rules, own[-1].tolist(), agent, view.alpha, beta, states, actions, executed
+    )
+    return naive.improve(slopes @ reward + constants, view.alpha)
+
+
+@pytest.mark.parametrize("beta", [0.25, None])
+@pytest.mark.parametrize("observer", [None, 0])
+def test_the_next_policy_is_the_softmax_of_replayed_values(small_log, beta, observer):
+    executed = small_log.training.learners.evaluation == "sarsa"
+    view = replace(small_log.seen_by(observer), alpha=1.3)
+    prepared = Replay(beta, executed).prepare(view, 1, np.random.default_rng(0))
+    own = malfl.estimate_policies(view)[1]
+    for h in (3, 1):
+        found = prepared.reward(h)
+        replayed_with = found.diagnostics.beta
+        assert beta in (None, replayed_with)
+        expected = next_policy(
+            view.first(h + 1), own[: h + 1], 1, found.values, replayed_with, executed
+        )
+        predicted = prepared.next_policy(found, h)
+        np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-10)
+
+
+def test_the_next_policy_is_predicted_where_little_is_known(small_log):
+    """Policies that nobody knows count as uniform, unknown rewards as zero."""
+    view = small_log.seen_by(None)
+    own = malfl.estimate_policies(view)[1].copy()
+    own[3, 2] = np.nan
+    prepared = Replay(0.1, policies=Known(own)).prepare(view, 1, np.random.default_rng(0))
+    found = prepared.reward(3)
+    values = np.where(np.arange(4) == 1, np.nan, found.values)
+    uniform = np.where(np.isnan(own), 1 / 3, own)
+    expected = next_policy(view, uniform, 1, np.nan_to_num(values), 0.1, False)
+    predicted = prepared.next_policy(replace(found, values=values), 3)
+    np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("beta", [0.1, None])
+def test_numbers_of_improvements_come_in_any_order(small_log, beta):
+    """One preparation says the same as one for each."""
+    view = small_log.seen_by(0)
+    shared = Replay(beta).prepare(view, 1, np.random.default_rng(0))
+    for number in (2, 1, 3, 2):
+        alone = malfl.recover(view.first(number + 1), of=1, by=Replay(beta))
+        found = shared.reward(number)
+        np.testing.assert_array_equal(found.values, alone.values)
+        assert found.diagnostics.beta == alone.diagnostics.beta

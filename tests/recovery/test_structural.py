@@ -8,12 +8,15 @@ from drawn import random_game, random_policies
 from scipy.stats import chi2, chi2_contingency
 
 import malfl
+from malfl import SoftPolicyIteration, Structural, View
+from malfl.games.soft import improve_all
+from malfl.recovery import EntropyRegularised, Smoothing
 from malfl.recovery.logit import recover_from_logits
-from malfl.recovery.recover import check_improvements
+from malfl.recovery.recovery import check_improvements
 from malfl.recovery.structural import structural_logits
-from malfl.soft import improve_all
 
 ALPHA = 0.7
+EXACTLY = SoftPolicyIteration(evaluation="exact")
 
 
 def histories(game, number, seed=0):
@@ -57,15 +60,14 @@ def test_at_the_true_reward_they_are_the_exact_improvement(actions, stochastic, 
 
 def test_the_first_of_them_are_those_of_the_first_policies(game):
     policies = histories(game, 3)
-    counts = np.random.default_rng(0).integers(200, size=policies[0].shape)
-    some = structural_logits(game, policies, 0, ALPHA, counts).first(2)
-    alone = structural_logits(game, [policy[:2] for policy in policies], 0, ALPHA, counts[:2])
+    some = structural_logits(game, policies, 0, ALPHA).first(2)
+    alone = structural_logits(game, [policy[:2] for policy in policies], 0, ALPHA)
     np.testing.assert_array_equal(some.slopes, alone.slopes)
     np.testing.assert_array_equal(some.constants, alone.constants)
     np.testing.assert_array_equal(some.known, alone.known)
 
 
-def test_where_a_policy_is_unknown_it_is_taken_to_be_uniform(game):
+def test_an_unknown_policy_counts_as_uniform(game):
     unknown, uniform = histories(game, 2), histories(game, 2)
     for gaps, filled in zip(unknown, uniform, strict=True):
         gaps[1, 1], filled[1, 1] = np.nan, 1 / gaps.shape[2]
@@ -74,22 +76,10 @@ def test_where_a_policy_is_unknown_it_is_taken_to_be_uniform(game):
     np.testing.assert_array_equal(found.constants, expected.constants)
 
 
-def test_what_was_hardly_tried_has_no_value(game):
-    policies = histories(game, 2)
-    counts = np.full(policies[-1].shape, 100.0)
-    counts[0, 1, 0], counts[1, 2, -1] = 99, 50
-    agent = game.n_agents - 1
-    for least, unknown in ((100, [[0, 1, 0], [1, 2, counts.shape[2] - 1]]), (51, 1), (50, 0)):
-        logits = structural_logits(game, policies, agent, ALPHA, counts, least)
-        gaps = np.argwhere(~logits.known).tolist()
-        assert gaps == unknown if isinstance(unknown, list) else len(gaps) == unknown
-    assert structural_logits(game, policies, agent, ALPHA, counts).known.sum() == counts.size - 2
-
-
 def test_too_large_a_game_is_refused(monkeypatch):
     game = random_game(np.random.default_rng(0))
     policies = histories(game, 5)
-    needed = 8 * 5 * 4 * 3 * 4  # of the second agent
+    needed = 8 * 5 * 4 * 3 * (4 + 1)  # of the second agent
     monkeypatch.setattr(
         "malfl.checks.psutil.virtual_memory", lambda: SimpleNamespace(available=needed - 1)
     )
@@ -117,81 +107,94 @@ def test_what_is_wrong_is_named(change, error, match):
 @pytest.fixture(scope="module")
 def exact_log():
     hom = malfl.gridworlds.ma_lfl("hom")
-    return malfl.learn(hom, iterations=4, episodes=3000, steps=1000, seed=0, evaluation="exact")
+    return malfl.learn(hom, EXACTLY, iterations=4, episodes=3000, steps=1000, seed=0)
 
 
 @pytest.mark.parametrize("agent", [0, 1])
 def test_exact_learners_are_read_from_counts(exact_log, agent):
-    seen, true = exact_log.observed_by(1 - agent), exact_log.game.rewards[agent]
-    found = malfl.recover(seen, of=agent, method="structural")
+    view, true = exact_log.seen_by(1 - agent), exact_log.game.rewards[agent]
+    found = malfl.recover(view, of=agent, by=Structural())
     assert malfl.correlation(found, true).pearson > 0.98
-    assert found.convergence.converged
+    assert found.converged
     assert found.reward_class == "state"
-    assert found.shapings is None
-    assert found.beta is None
+    assert found.diagnostics.beta is None
     assert found.determination.unknowns == 81
     assert found.determination.free == 1  # the constant
     assert abs(found.values.mean()) < 1e-6
     off = (found.values - true + true.mean()) / found.deviation
     assert 0.5 < np.sqrt((off**2).mean()) < 1.5
-    assert found.evidence.error < 1e-5  # logits are exact, but for estimates of pi_h
-    assert found.evidence.prior == pytest.approx(true.var(), rel=0.1)
+    assert found.diagnostics.evidence.error < 1e-5  # logits are exact, but for estimates of pi_h
+    assert found.diagnostics.evidence.prior == pytest.approx(true.var(), rel=0.1)
 
 
 def test_it_is_the_default(exact_log):
-    seen = exact_log.observed_by(1)
-    named = malfl.recover(seen, of=0, method="structural", least_visits=100)
-    np.testing.assert_array_equal(malfl.recover(seen, of=0).values, named.values)
+    view = exact_log.seen_by(1)
+    named = malfl.recover(view, of=0, by=Structural(least_visits=100, policies=Smoothing(0.5)))
+    np.testing.assert_array_equal(malfl.recover(view, of=0).values, named.values)
 
 
 def test_alpha_is_the_scale_of_what_comes_back(exact_log):
-    seen = exact_log.observed_by(1)
-    once, twice = (malfl.recover(replace(seen, alpha=a), of=0).values for a in (3.0, 6.0))
+    view = exact_log.seen_by(1)
+    once, twice = (malfl.recover(replace(view, alpha=a), of=0).values for a in (3.0, 6.0))
     np.testing.assert_allclose(twice, 2 * once, atol=2e-3 * np.ptp(once))
 
 
 def test_least_visits_reach_the_logits(exact_log):
-    seen = exact_log.observed_by(1)
-    every, some = (malfl.recover(seen, of=0, least_visits=n).values for n in (1, 10**4))
+    view = exact_log.seen_by(1)
+    every, some = (malfl.recover(view, of=0, by=Structural(n)).values for n in (1, 10**4))
     assert np.abs(every - some).max() > 1e-3
     with pytest.raises(ValueError, match="nothing to learn from"):
-        malfl.recover(seen, of=0, least_visits=10**9)
-    with pytest.raises(ValueError, match="least_visits must be at least 1, got 0"):
-        malfl.recover(seen, of=0, least_visits=0)
+        malfl.recover(view, of=0, by=Structural(10**9))
 
 
 def test_visits_that_count_are_those_before_the_improvement(exact_log):
     """An improvement rests on what was tried before it, whatever is tried after it."""
-    seen = exact_log.observed_by(1)
-    own = seen.own_counts(0)
-    logits = structural_logits(
-        seen.dynamics, [p[:-1] for p in malfl.estimate_policies(seen).policies], 0, 3.0,
-        own[:-1], 5000,
-    )  # fmt: skip
-    assert (logits.known != (own[1:] >= 5000)).any()
+    view = exact_log.seen_by(1)
+    own = view.own_counts(0)
+    least = int(np.sort(own[0, 3])[-2])  # as often as that is often enough
+    before = [policies[:-1] for policies in malfl.estimate_policies(view)]
+    logits = replace(structural_logits(view.dynamics, before, 0, 3.0), known=own[:-1] >= least)
+    assert (logits.known != (own[1:] >= least)).any()
     expected = recover_from_logits(logits, own[1:], 3.0).values
-    found = malfl.recover(seen, of=0, least_visits=5000).values
+    found = malfl.recover(view, of=0, by=Structural(least)).values
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("options", [{"beta": 0.1}, {"executed": True}, {"weighting": "visits"}])
-def test_options_of_other_methods_are_refused(exact_log, options):
-    name = next(iter(options))
-    message = rf"method 'structural' takes least_visits; got {name}"
-    with pytest.raises(TypeError, match=message):
-        malfl.recover(exact_log.observed_by(1), of=0, **options)
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"least_visits": 0}, ValueError, "least_visits must be at least 1, got 0"),
+        ({"least_visits": 1.5}, TypeError, "least_visits must be a whole number, got 1.5"),
+        ({"policies": "all"}, TypeError, "policies must be of type PolicyFit"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, error, message):
+    with pytest.raises(error, match=message):
+        Structural(**parameters)
 
 
-def observation(seen, counts):
+def test_policies_are_estimated_as_asked(exact_log):
+    view = exact_log.seen_by(1)
+    fit = EntropyRegularised(0.3)
+    policies = [history[:-1] for history in malfl.estimate_policies(view, fit)]
+    own = view.own_counts(0)
+    logits = replace(structural_logits(view.dynamics, policies, 0, 3.0), known=own[:-1] >= 100)
+    expected = recover_from_logits(logits, own[1:], 3.0).values
+    found = malfl.recover(view, of=0, by=Structural(policies=fit)).values
+    np.testing.assert_array_equal(found, expected)
+    assert np.abs(found - malfl.recover(view, of=0).values).max() > 1e-3
+
+
+def with_counts(view, counts):
     """The same observer, who saw other counts."""
-    return replace(seen, counts=counts, own_policies=seen.own_policies[: len(counts)])
+    return replace(view, counts=counts, own_policies=view.own_policies[: len(counts)])
 
 
 def test_states_not_visited_are_an_error_or_left_out(exact_log):
-    seen = exact_log.observed_by(1)
-    counts = seen.counts.copy()
+    view = exact_log.seen_by(1)
+    counts = view.counts.copy()
     counts[1, 7] = counts[3, 70] = 0
-    gaps = observation(seen, counts)
+    gaps = with_counts(view, counts)
     with pytest.raises(ValueError, match=r"state 7 was not visited in iteration 1, one of 2 such"):
         malfl.recover(gaps, of=0)
     found = malfl.recover(gaps, of=0, unvisited="omit")
@@ -200,18 +203,18 @@ def test_states_not_visited_are_an_error_or_left_out(exact_log):
 
 
 def test_an_iteration_without_steps_is_an_error(exact_log):
-    seen = exact_log.observed_by(1)
-    counts = seen.counts.copy()
+    view = exact_log.seen_by(1)
+    counts = view.counts.copy()
     counts[2] = 0
-    with pytest.raises(ValueError, match="seen has no steps in iteration 2"):
-        malfl.recover(observation(seen, counts), of=0, unvisited="omit")
+    with pytest.raises(ValueError, match="view has no steps in iteration 2"):
+        malfl.recover(with_counts(view, counts), of=0, unvisited="omit")
 
 
 def test_one_iteration_shows_no_improvement(exact_log):
-    seen = exact_log.observed_by(1)
+    view = exact_log.seen_by(1)
     with pytest.raises(ValueError, match="at least one improvement, got 1 iteration"):
-        malfl.recover(seen.first(1), of=0)
-    malfl.recover(seen.first(2), of=0)
+        malfl.recover(view.first(1), of=0)
+    malfl.recover(view.first(2), of=0)
 
 
 @pytest.mark.parametrize("episodes", [30, 300, 3000])
@@ -226,12 +229,12 @@ def test_policies_that_never_change_are_an_error(hom, episodes):
         ],
         dtype=float,
     )
-    seen = malfl.Observation(
+    view = View(
         observer=1, dynamics=hom.without_rewards(), alpha=3.0, counts=counts,
         own_policies=np.array([policies[1]] * 4),
     )  # fmt: skip
     with pytest.raises(ValueError, match="policies of agent 0 do not change over the 4 iterations"):
-        malfl.recover(seen, of=0, unvisited="omit")
+        malfl.recover(view, of=0, unvisited="omit")
 
 
 def test_agents_without_a_goal_show_nothing(hom):
@@ -239,34 +242,34 @@ def test_agents_without_a_goal_show_nothing(hom):
         actions=hom.actions, transitions=hom.transitions, rewards=[np.zeros(81)] * 2,
         start=hom.start, gamma=hom.gamma,
     )  # fmt: skip
-    log = malfl.learn(aimless, iterations=3, episodes=300, seed=0, evaluation="exact")
+    log = malfl.learn(aimless, EXACTLY, iterations=3, episodes=300, seed=0)
     with pytest.raises(ValueError, match="do not change"):
-        malfl.recover(log.observed_by(1), of=0)
+        malfl.recover(log.seen_by(1), of=0)
 
 
 def test_a_change_in_one_state_is_seen(exact_log):
     """Chance alone has to be unlikely enough, and the change as small as data allow."""
-    seen = exact_log.observed_by(1)
-    counts = np.array([seen.counts[0]] * 2)
+    view = exact_log.seen_by(1)
+    counts = np.array([view.counts[0]] * 2)
     with pytest.raises(ValueError, match="do not change"):
-        malfl.recover(observation(seen, counts), of=0)
+        malfl.recover(with_counts(view, counts), of=0)
     counts[1, 5] = np.roll(counts[1, 5].reshape(5, 5), 1, axis=0).ravel()
     counts[1, 5, :5] += 2000
-    malfl.recover(observation(seen, counts), of=0)
+    malfl.recover(with_counts(view, counts), of=0)
 
 
 def test_an_agent_without_a_choice_is_an_error():
     game = random_game(np.random.default_rng(0), (1, 3), state_rewards=True)
     log = malfl.learn(game, iterations=3, episodes=300, steps=50, seed=0)
     with pytest.raises(ValueError, match="there is nothing to learn from"):
-        malfl.recover(log.observed_by(1), of=0)
+        malfl.recover(log.seen_by(1), of=0)
 
 
 def test_a_change_is_what_chance_makes_in_less_than_one_of_a_hundred_cases():
     """A test of homogeneity in each state, and all of them together."""
     game = random_game(np.random.default_rng(0), (3,), stochastic=False)
     counts = np.full((2, 4, 3), 1000.0)
-    taken_for_change = []
+    judged = []
     for shift in range(0, 100, 4):
         counts[1, :, 0], counts[1, :, 1] = 1000 + shift, 1000 - shift
         tables = [
@@ -278,11 +281,69 @@ def test_a_change_is_what_chance_makes_in_less_than_one_of_a_hundred_cases():
         dynamics = malfl.Dynamics(
             actions=(3, 1), transitions=game.transitions, start=game.start, gamma=game.gamma
         )
-        seen = malfl.Observation(1, dynamics, ALPHA, counts, np.ones((2, 4, 1)))
-        taken_for_change.append(p < 0.01)
+        view = View(1, dynamics, ALPHA, counts, np.ones((2, 4, 1)))
+        judged.append(p < 0.01)
         if p < 0.01:
-            check_improvements(seen, 0)
+            check_improvements(view, 0)
         else:
             with pytest.raises(ValueError, match="do not change"):
-                check_improvements(seen, 0)
-    assert 5 < sum(taken_for_change) < 20
+                check_improvements(view, 0)
+    assert 5 < sum(judged) < 20
+
+
+def next_policy(view, policies, agent, reward):
+    """Softmax of exact soft Q."""
+    rules = view.dynamics
+    game = malfl.MarkovGame(
+        actions=rules.actions, transitions=rules.transitions, rewards=[reward] * rules.n_agents,
+        start=rules.start, gamma=rules.gamma,
+    )  # fmt: skip
+    q = naive.over_opponents(game, policies, agent, naive.soft_q(game, policies, agent, view.alpha))
+    return naive.improve(q, view.alpha)
+
+
+@pytest.fixture(scope="module", params=[(3,), (2, 3), (2, 1, 3)])
+def small_log(request):
+    game = random_game(np.random.default_rng(3), request.param, 4, state_rewards=True)
+    return malfl.learn(game, EXACTLY, alpha=ALPHA, iterations=4, episodes=200, steps=50, seed=0)
+
+
+@pytest.mark.parametrize("least_visits", [1, 10**3])
+def test_the_next_policy_is_the_softmax_of_exact_values(small_log, least_visits):
+    """How often an action was tried does not matter to what is expected of it."""
+    agent = small_log.game.n_agents - 1
+    for observer in {None, 0} - {agent}:
+        view = replace(small_log.seen_by(observer), alpha=1.3)
+        estimator = Structural(least_visits)
+        prepared = estimator.prepare(view, agent, np.random.default_rng(0))
+        found, policies = prepared.reward(3), malfl.estimate_policies(view)
+        for h in (3, 1):
+            expected = next_policy(view, [p[h] for p in policies], agent, found.values)
+            predicted = prepared.next_policy(found, h)
+            np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-10)
+
+
+def test_the_next_policy_is_predicted_where_little_is_known(small_log):
+    """Policies never seen count as uniform, unknown rewards as zero."""
+    view, agent = small_log.seen_by(None), small_log.game.n_agents - 1
+    counts = view.counts.copy()
+    counts[3, 2] = 0
+    view = replace(view, counts=counts)
+    prepared = Structural().prepare(view, agent, np.random.default_rng(0))
+    found = prepared.reward(3)
+    values = np.where(np.arange(4) == 1, np.nan, found.values)
+    policies = [
+        np.where(np.isnan(p[3]), 1 / p.shape[2], p[3]) for p in malfl.estimate_policies(view)
+    ]
+    expected = next_policy(view, policies, agent, np.nan_to_num(values))
+    predicted = prepared.next_policy(replace(found, values=values), 3)
+    np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-10)
+
+
+def test_numbers_of_improvements_come_in_any_order(small_log):
+    """One preparation says the same as one for each."""
+    view, agent = small_log.seen_by(None), small_log.game.n_agents - 1
+    shared = Structural(least_visits=20).prepare(view, agent, np.random.default_rng(0))
+    for number in (3, 1, 2, 3):
+        alone = malfl.recover(view.first(number + 1), of=agent, by=Structural(least_visits=20))
+        np.testing.assert_array_equal(shared.reward(number).values, alone.values)

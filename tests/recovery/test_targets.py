@@ -4,9 +4,9 @@ import pytest
 from drawn import random_game, random_policies
 from scipy.special import logsumexp
 
+from malfl.games.soft import induced_mdp, marginal_soft_q
 from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery.targets import improvement_targets
-from malfl.soft import induced_mdp, marginal_soft_q
 
 ALPHA = 0.9
 

@@ -14,7 +14,7 @@ PAGES = {
 }
 KNOBS = {
     "recovered": ["game", "agent", "estimator", "episodes", "improvements"],
-    "foretold": ["game", "way", "iteration", "first", "second"],
+    "foretold": ["game", "estimator", "iteration", "first", "second"],
     "bounds": ["guess", "delta"],
     "walks": ["game", "iteration", "episode", "step"],
 }
@@ -151,7 +151,7 @@ def test_the_correlation_that_is_said_is_the_one_in_the_results(look):
     slider.press("ArrowRight")
     (row,) = [
         one for one in found
-        if (one["game"], one["agent"], one["estimator"]) == ("hom", 1, "structural")
+        if (one["game"], one["agent"], one["estimator"]) == ("hom", 0, "structural")
         and one["episodes"] == max(one["episodes"] for one in found) and one["improvements"] == 2
     ]  # fmt: skip
     assert f"correlation of {row['PCC']} with the true one" in said(tab)
@@ -163,7 +163,7 @@ def test_a_click_on_the_map_chooses_the_joint_state(look):
     box = map_.bounding_box()
     cell = (box["width"] - 38) / 9  # margins of 34 and 4
     map_.click(position={"x": 34 + 6.5 * cell, "y": 4 + 2.5 * cell})
-    assert "agent 1 in cell 2 and agent 2 in cell 6" in said(tab)
+    assert "agent 0 in cell 2 and agent 1 in cell 6" in said(tab)
     assert tab.locator("#explore-foretold-second").input_value() == "6"
 
 

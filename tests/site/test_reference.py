@@ -42,7 +42,7 @@ def inventory():
 def documented(inventory):
     kinds = ("py:function", "py:class", "py:exception", "py:data")
     names = [name for kind in kinds for name in inventory.get(kind, {})]
-    aliases = ("malfl.checks", "malfl.games.Policies")  # of types
+    aliases = ("malfl.checks", "malfl.games.markov.Policies")  # of types
     return {id(find(name)) for name in names if not name.startswith(aliases)}
 
 
@@ -88,7 +88,7 @@ def test_all_that_a_chapter_calls_is_there(documented, chapter):
 
 def test_signatures_name_types_as_the_code_does(inventory):
     page = BeautifulSoup((HTML / "book/reference/observing.html").read_text(), "html.parser")
-    text = page.find(id="malfl.estimation.additive_smoothing").get_text()
+    text = page.find(id="malfl.recovery.policies.additive_smoothing").get_text()
     assert "counts: ArrayLike" in text
     assert "FloatArray" in text
     for page in (HTML / "book" / "reference").glob("*.html"):

@@ -11,10 +11,9 @@ import pytest
 from bs4 import BeautifulSoup
 from built import BUILD, HTML, PAGES, ROOT
 
-from malfl import pages
-from malfl.scorecard import COLUMNS, VERDICTS
-from malfl.scores import table_1_for_print
-from malfl.statements import numbered
+from malfl.companion import numbered, pages
+from malfl.companion.scorecard import COLUMNS, VERDICTS
+from malfl.companion.tables import table_1_for_print
 
 CURLY = "\N{RIGHT SINGLE QUOTATION MARK}"
 

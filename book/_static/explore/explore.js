@@ -113,7 +113,7 @@ explore.panel = (title, options, keys = []) => {
 explore.dotKey = (options) => Plot.dot([[0.5, 0.5]], { r: 5, ...options });
 explore.lineKey = (options) => Plot.line([[0, 0.5], [1, 0.5]], { strokeWidth: 2, ...options });
 
-// A number per joint state of two agents, agent 1's cell down and agent 2's across.
+// A number per joint state of two agents, agent 0's cell down and agent 1's across.
 explore.map = (title, values, width, { color, pick, chosen, tip }) => {
   const states = d3.range(values.length);
   const cells = Math.sqrt(values.length);
@@ -132,8 +132,8 @@ explore.map = (title, values, width, { color, pick, chosen, tip }) => {
     marginBottom: 34,
     marginTop: 4,
     marginRight: 4,
-    x: { ...axis, domain: [-0.5, cells - 0.5], label: "cell of agent 2" },
-    y: { ...axis, domain: [cells - 0.5, -0.5], label: "cell of agent 1" },
+    x: { ...axis, domain: [-0.5, cells - 0.5], label: "cell of agent 1" },
+    y: { ...axis, domain: [cells - 0.5, -0.5], label: "cell of agent 0" },
     color: { scheme: "cividis", unknown: "transparent", clamp: true, ...color },
     marks: [
       Plot.rect(states, { ...square, fill: (s) => values[s] ?? NaN, shapeRendering: "crispEdges" }),

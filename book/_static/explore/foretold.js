@@ -1,73 +1,73 @@
 "use strict";
-// One agent's next improvement, as it was foretold and as it came.
+// One agent's next improvement, as it was predicted and as it came.
 {
-  const { came, foretold } = explore.data.foretold;
-  const all = (key) => [...new Set(foretold.map((row) => row[key]))];
+  const { came, predicted } = explore.data.foretold;
+  const all = (key) => [...new Set(predicted.map((row) => row[key]))];
   const moves = ["down", "up", "left", "right", "stay"];
   const cells = d3.range(9);
   const log10 = (nats) => Math.log10(Math.max(nats, 1e-9));
-  const errors = d3.sort(foretold.flatMap((row) => row.error.map(log10)));
+  const errors = d3.sort(predicted.flatMap((row) => row.error.map(log10)));
   const color = { domain: [Math.floor(d3.quantileSorted(errors, 0.02)), Math.ceil(d3.quantileSorted(errors, 0.98))] };
   const policyAt = (game, h) => came.find((row) => row.game === game && row.iteration === h).policy;
 
   const names = explore.games;
   const knobs = {
     game: explore.choice("Game", Object.keys(names), Object.values(names)),
-    way: explore.choice("Observer", all("way")),
-    iteration: explore.slider("Policy foretold", all("iteration"), all("iteration")[0], explore.policyName),
-    first: explore.slider("Cell of agent 1", cells, 0, explore.cellName),
-    second: explore.slider("Cell of agent 2", cells, 0, explore.cellName),
+    estimator: explore.choice("Observer", all("estimator")),
+    iteration: explore.slider("Policy predicted", all("iteration"), all("iteration")[0], explore.policyName),
+    first: explore.slider("Cell of agent 0", cells, 0, explore.cellName),
+    second: explore.slider("Cell of agent 1", cells, 0, explore.cellName),
   };
-  knobs.way.value = all("way").at(-1);
+  knobs.estimator.value = all("estimator").at(-1);
 
-  const chosen = ({ game, way, iteration, first, second }) => ({
+  const chosen = ({ game, estimator, iteration, first, second }) => ({
     before: policyAt(game, iteration - 1),
     after: policyAt(game, iteration),
-    told: foretold.find((row) => row.game === game && row.way === way && row.iteration === iteration),
+    next: predicted.find((row) => row.game === game && row.estimator === estimator && row.iteration === iteration),
     state: 9 * first + second,
   });
 
   const draw = explore.show("foretold", {
     knobs,
     say(values) {
-      const { told, after, state } = chosen(values);
+      const { next, after, state } = chosen(values);
       const own = d3.range(5).map((a) => 5 * state + a);
       const top = d3.greatest(own, (k) => after[k]);
       const share = (policy) => d3.format(".1%")(policy[top] / 10000);
-      return `In the ${names[values.game]} game, with agent 1 in cell ${values.first} and agent 2 in cell ${values.second}, agent 1’s likeliest move under ${explore.policyName(values.iteration)} is “${moves[top % 5]}”: ${share(after)}, foretold by “${values.way}” ${share(told.policy)}. Over all joint states the divergence is ${explore.number(d3.mean(told.error), 2)} nats on average.`;
+      return `In the ${names[values.game]} game, with agent 0 in cell ${values.first} and agent 1 in cell ${values.second}, agent 0’s likeliest move under ${explore.policyName(values.iteration)} is “${moves[top % 5]}”: ${share(after)}, predicted by “${values.estimator}” ${share(next.policy)}. Over all joint states the divergence is ${explore.number(d3.mean(next.error), 2)} nats on average.`;
     },
     panels(values, width) {
-      const { before, after, told, state } = chosen(values);
+      const { before, after, next, state } = chosen(values);
       const half = width < 520 ? width : Math.floor((width - 16) / 2);
       const own = d3.range(5).map((a) => 5 * state + a);
       const looks = {
         before: { stroke: "var(--explore-muted)", symbol: "circle", fill: "var(--pst-color-background)" },
-        foretold: { stroke: "var(--explore-2)", symbol: "diamond", fill: "var(--explore-2)" },
+        predicted: { stroke: "var(--explore-2)", symbol: "diamond", fill: "var(--explore-2)" },
         came: { stroke: "var(--explore-1)", symbol: "times", strokeWidth: 2.5 },
       };
       const at = (policy, look) => Plot.dot(own, { x: (k) => moves[k % 5], y: (k) => policy[k] / 10000, r: 6, ...look });
       const here = explore.panel("Agent 1 in this joint state", {
         width, height: Math.min(260, 0.75 * width), marginLeft: 46, marginBottom: 30, grid: true,
         x: { domain: moves, label: null, type: "point", padding: 0.6 },
-        y: { domain: [0, d3.max([before, after, told.policy], (p) => d3.max(own, (k) => p[k] / 10000)) * 1.08], label: "probability", ticks: 5, tickFormat: "%" },
+        y: { domain: [0, d3.max([before, after, next.policy], (p) => d3.max(own, (k) => p[k] / 10000)) * 1.08], label: "probability", ticks: 5, tickFormat: "%" },
         marks: [
           Plot.ruleY([0]),
           Plot.link(own, { x: (k) => moves[k % 5], y1: (k) => before[k] / 10000, y2: (k) => after[k] / 10000, stroke: "var(--explore-1)", strokeWidth: 1.5 }),
-          at(before, looks.before), at(told.policy, looks.foretold), at(after, looks.came),
+          at(before, looks.before), at(next.policy, looks.predicted), at(after, looks.came),
         ],
       }, [
         [`before, ${explore.policyName(values.iteration - 1)}`, explore.dotKey(looks.before)],
-        [`${explore.policyName(values.iteration)}, foretold`, explore.dotKey(looks.foretold)],
+        [`${explore.policyName(values.iteration)}, predicted`, explore.dotKey(looks.predicted)],
         [`${explore.policyName(values.iteration)}, as it came`, explore.dotKey(looks.came)],
       ]);
       const entries = d3.range(after.length);
       const change = (policy) => (k) => (policy[k] - before[k]) / 10000;
-      const reach = 1.05 * d3.max(entries, (k) => Math.max(Math.abs(change(after)(k)), Math.abs(change(told.policy)(k))));
-      const points = { x: change(after), y: change(told.policy) };
+      const reach = 1.05 * d3.max(entries, (k) => Math.max(Math.abs(change(after)(k)), Math.abs(change(next.policy)(k))));
+      const points = { x: change(after), y: change(next.policy) };
       const scatter = explore.panel("All joint states: change of probabilities", {
         width: half, height: half, marginLeft: 48, marginBottom: 38, grid: true,
         x: { label: "change that came", domain: [-reach, reach], ticks: 5, labelAnchor: "center", labelArrow: "none" },
-        y: { label: "change foretold", domain: [-reach, reach], ticks: 5 },
+        y: { label: "change predicted", domain: [-reach, reach], ticks: 5 },
         marks: [
           Plot.ruleX([0], { stroke: "var(--explore-muted)" }),
           Plot.ruleY([0], { stroke: "var(--explore-muted)" }),
@@ -77,12 +77,12 @@
         ],
       }, [
         ["any joint state", explore.dotKey({ fill: "var(--explore-1)", r: 3.5 })],
-        ["this one", explore.dotKey({ ...looks.foretold, stroke: "currentColor" })],
+        ["this one", explore.dotKey({ ...looks.predicted, stroke: "currentColor" })],
       ]);
-      const map = explore.map("Where it was wrong; click to choose", told.error.map(log10), half, {
+      const map = explore.map("Where it was wrong; click to choose", next.error.map(log10), half, {
         color,
         chosen: state,
-        tip: (s) => `agent 1 in cell ${Math.floor(s / 9)}, agent 2 in ${s % 9}\n${explore.number(told.error[s], 2)} nats`,
+        tip: (s) => `agent 0 in cell ${Math.floor(s / 9)}, agent 1 in ${s % 9}\n${explore.number(next.error[s], 2)} nats`,
         pick(s) {
           knobs.first.value = Math.floor(s / 9);
           knobs.second.value = s % 9;

@@ -43,7 +43,7 @@
       const { truth, row, runs } = chosen(values);
       const half = Math.floor((width - 16) / 2);
       const chart = width < 520 ? width : half;
-      const tip = (s) => `agent 1 in cell ${Math.floor(s / 9)}, agent 2 in ${s % 9}\ntrue ${truth[s] / 1000}, recovered ${row.reward[s] === null ? "unknown" : row.reward[s] / 1000}`;
+      const tip = (s) => `agent 0 in cell ${Math.floor(s / 9)}, agent 1 in ${s % 9}\ntrue ${truth[s] / 1000}, recovered ${row.reward[s] === null ? "unknown" : row.reward[s] / 1000}`;
       const states = d3.range(truth.length).filter((s) => row.reward[s] !== null);
       const scatter = explore.panel("State by state", {
         width: chart, height: 0.85 * chart, marginLeft: 42, marginBottom: 38, nice: true, grid: true,

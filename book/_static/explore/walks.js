@@ -1,5 +1,5 @@
 "use strict";
-// Two agents on the grid, step by step, under every policy of their way.
+// Two agents on the grid, step by step, under each of their policies.
 {
   const { rewards, policies, episodes } = explore.data.walks;
   const { element } = explore;
@@ -12,8 +12,8 @@
   const directions = [[0, 1], [0, -1], [-1, 0], [1, 0], [0, 0]]; // across, down; as in MOVES
   const goal = 8;
   const agents = [
-    { name: "agent 1", stroke: "var(--explore-1)", fill: "#0173b2", text: "white", symbol: "circle", shift: -0.2 },
-    { name: "agent 2", stroke: "var(--explore-2)", fill: "#de8f05", text: "black", symbol: "square", shift: 0.2 },
+    { name: "agent 0", stroke: "var(--explore-1)", fill: "#0173b2", text: "white", symbol: "circle", shift: -0.2 },
+    { name: "agent 1", stroke: "var(--explore-2)", fill: "#de8f05", text: "black", symbol: "square", shift: 0.2 },
   ];
 
   const names = explore.games;
@@ -90,7 +90,7 @@
         Plot.arrow(wishes, { x1: (d) => d.from[0], y1: (d) => d.from[1], x2: (d) => d.to[0], y2: (d) => d.to[1], stroke: (d) => d.agent.stroke, strokeWidth: (d) => 1 + 5 * d.p, headLength: 6 }),
         ...agents.map((agent, i) => [
           Plot.dot([at[i]], { r: width / 26, symbol: agent.symbol, fill: agent.fill, stroke: "var(--pst-color-background)", strokeWidth: 2 }),
-          Plot.text([at[i]], { text: [String(i + 1)], fill: agent.text, fontSize: Math.round(width / 20), fontWeight: 700 }),
+          Plot.text([at[i]], { text: [String(i)], fill: agent.text, fontSize: Math.round(width / 20), fontWeight: 700 }),
         ]).flat(),
       ],
       color: { type: "identity" },

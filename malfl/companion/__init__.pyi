@@ -1,0 +1,11 @@
+from . import benchmarks as benchmarks
+from . import explore as explore
+from . import figures as figures
+from . import lfl as lfl
+from . import lfl_tables as lfl_tables
+from . import papers as papers
+from . import published as published
+from . import tables as tables
+from .artefacts import Results as Results
+from .artefacts import processor as processor
+from .parameters import check_parameters as check_parameters

@@ -1,0 +1,293 @@
+"""Markov games (MA-LfL, Definition 3.1) and what is left of one when its rewards are hidden."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array, issparse, sparray, spmatrix
+
+from malfl import checks
+from malfl.checks import FloatArray, IntArray
+from malfl.values import Value, freeze
+
+Policies = tuple[FloatArray, ...]
+"""A joint policy: one array of shape (S, A_i) for each agent, rows summing to 1."""
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Dynamics(Value):
+    """A Markov game without its rewards: all that an observer may know of the game.
+
+    A joint action is one number in ``0..A-1``, agent 0's action varying slowest, where
+    ``A = A_0 * ... * A_{N-1}``.
+
+    Parameters
+    ----------
+    actions
+        Number of actions of each agent, ``(A_0, ..., A_{N-1})``.
+    transitions
+        Where a joint action leads. Integers of shape (S, A) or (S, A_0, ..., A_{N-1}) are a table
+        of next states. Floats of shape (S, A, S) are probabilities, as is a SciPy sparse matrix
+        of shape (S * A, S) with row ``s * A + a``; the latter never needs a dense S x S array.
+    start
+        The start state, or a distribution over states of shape (S,).
+    gamma
+        Discount factor in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        If a shape disagrees, a probability is negative, a row does not sum to 1, a next state
+        does not exist, there are no agents or actions, or gamma lies outside [0, 1).
+    """
+
+    actions: tuple[int, ...]
+    transitions: csr_array  #: (S * A, S), canonical
+    start: FloatArray
+    gamma: float
+
+    def __init__(
+        self,
+        *,
+        actions: Sequence[int],
+        transitions: npt.ArrayLike | sparray | spmatrix,
+        start: int | npt.ArrayLike,
+        gamma: float,
+    ) -> None:
+        checks.sequence(actions, "actions")
+        if len(actions) == 0:
+            raise ValueError("actions must name at least one agent, got none")
+        sizes = tuple(checks.count(n, f"actions[{i}]") for i, n in enumerate(actions))
+        matrix = _transition_matrix(transitions, sizes)
+        _set(self, "actions", sizes)
+        _set(self, "transitions", matrix)
+        _set(self, "start", _start_distribution(start, matrix.shape[1]))
+        _set(self, "gamma", checks.discount(gamma))
+
+    @property
+    def n_agents(self) -> int:
+        """Number of agents N."""
+        return len(self.actions)
+
+    @property
+    def n_states(self) -> int:
+        """Number of states S."""
+        return int(self.transitions.shape[1])
+
+    @property
+    def n_joint_actions(self) -> int:
+        """Number of joint actions A."""
+        return prod(self.actions)
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether every joint action leads to one state only."""
+        return int(self.transitions.nnz) == self.transitions.shape[0]
+
+    @cached_property
+    def own_actions(self) -> IntArray:
+        """Each agent's own action in each joint action, shape (N, A)."""
+        own = np.array(np.unravel_index(np.arange(self.n_joint_actions), self.actions))
+        freeze(own)
+        return own
+
+    def code_parts(self, agent: int) -> tuple[IntArray, IntArray]:
+        """State and (s, a^i), as ``s * A_i + a^i``, of each code ``s * A + a``; both (S * A,)."""
+        states, actions = np.divmod(
+            np.arange(self.n_states * self.n_joint_actions), self.n_joint_actions
+        )
+        return states, states * self.actions[agent] + self.own_actions[agent][actions]
+
+    def check_agent(self, agent: int, name: str = "agent") -> int:
+        """Return ``agent``; raise unless it is one of ``0..N-1``."""
+        return checks.index(agent, name, self.n_agents)
+
+    def check_policies(self, policies: Sequence[npt.ArrayLike], name: str = "policies") -> Policies:
+        """Return a joint policy as float arrays; raise unless there is one (S, A_i) an agent."""
+        checks.one_per_agent(policies, name, self.n_agents)
+        return tuple(
+            checks.distributions(policy, f"{name}[{i}]", (self.n_states, size))
+            for i, (policy, size) in enumerate(zip(policies, self.actions, strict=True))
+        )
+
+    def uniform_policies(self) -> Policies:
+        """The joint policy under which every agent plays every action equally often."""
+        return tuple(np.full((self.n_states, size), 1 / size) for size in self.actions)
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class MarkovGame(Dynamics):
+    """A Markov game of N agents, (S, {A^i}, T, {R^i}, P_0, gamma) (MA-LfL, Definition 3.1).
+
+    A game of one agent is a Markov decision process.
+
+    Parameters
+    ----------
+    rewards
+        One array an agent: of shape (S,) for R(s), or of shape (S, A) or (S, A_0, ..., A_{N-1})
+        for R(s, a) over joint actions.
+    actions, transitions, start, gamma
+        As in `Dynamics`.
+
+    Raises
+    ------
+    ValueError
+        As `Dynamics` does, and if a reward has another shape, or is NaN or infinite.
+    """
+
+    rewards: tuple[FloatArray, ...]  #: each (S,) or (S, A)
+
+    def __init__(
+        self,
+        *,
+        actions: Sequence[int],
+        transitions: npt.ArrayLike | sparray | spmatrix,
+        rewards: Sequence[npt.ArrayLike],
+        start: int | npt.ArrayLike,
+        gamma: float,
+    ) -> None:
+        super().__init__(actions=actions, transitions=transitions, start=start, gamma=gamma)
+        self._set_rewards(rewards)
+
+    def _set_rewards(self, rewards: Sequence[npt.ArrayLike]) -> None:
+        checks.one_per_agent(rewards, "rewards", self.n_agents)
+        _set(self, "rewards", tuple(self._reward(r, i) for i, r in enumerate(rewards)))
+
+    def _reward(self, reward: npt.ArrayLike, agent: int) -> FloatArray:
+        array = checks.finite(reward, f"rewards[{agent}]")
+        states, joint = self.n_states, self.n_joint_actions
+        if array.shape == (states, *self.actions):
+            array = array.reshape(states, joint)
+        if array.shape not in ((states,), (states, joint)):
+            raise ValueError(
+                f"rewards[{agent}] must have shape {(states,)}, {(states, joint)} "
+                f"or {(states, *self.actions)}, got {array.shape}"
+            )
+        freeze(array)
+        return array
+
+    def joint_reward(self, agent: int) -> FloatArray:
+        """R^i(s, a) of shape (S, A), a view that repeats R(s) where the reward has no action."""
+        reward = self.rewards[self.check_agent(agent)]
+        columns = reward[:, None] if reward.ndim == 1 else reward
+        return np.broadcast_to(columns, (self.n_states, self.n_joint_actions))
+
+    def with_rewards(self, rewards: Sequence[npt.ArrayLike]) -> "MarkovGame":
+        """The same game for others, one array an agent."""
+        other = copy(self)
+        other._set_rewards(rewards)
+        return other
+
+    def without_rewards(self) -> Dynamics:
+        """The game as its observers know it (MA-LfL, Assumption 3.4)."""
+        return Dynamics(
+            actions=self.actions, transitions=self.transitions, start=self.start, gamma=self.gamma
+        )
+
+
+def _set(instance: Dynamics, name: str, value: object) -> None:
+    object.__setattr__(instance, name, value)
+
+
+def _start_distribution(start: int | npt.ArrayLike, states: int) -> FloatArray:
+    if np.ndim(start) == 0:
+        distribution = np.zeros(states)
+        distribution[checks.index(start, "start", states)] = 1.0
+    else:
+        distribution = checks.distributions(start, "start", (states,))
+    freeze(distribution)
+    return distribution
+
+
+def _transition_matrix(
+    transitions: npt.ArrayLike | sparray | spmatrix, actions: tuple[int, ...]
+) -> csr_array:
+    joint = prod(actions)
+    if issparse(transitions):
+        if transitions.ndim != 2 or transitions.dtype.kind not in "biuf":
+            raise TypeError(
+                f"transitions must be a matrix of real numbers, got {transitions.ndim} dimensions "
+                f"of {transitions.dtype}"
+            )
+        matrix = csr_array(transitions, dtype=np.float64, copy=True)
+        try:
+            matrix.check_format()
+        except ValueError as error:
+            raise ValueError(
+                f"transitions must be a sparse matrix that is whole: {error}"
+            ) from None
+        rows, states = matrix.shape
+        if states == 0 or rows != states * joint:
+            raise ValueError(
+                f"transitions must have shape (S * {joint}, S) with S >= 1, got {matrix.shape}"
+            )
+    else:
+        try:
+            array = np.array(transitions)  # a copy: what is frozen must not be shared
+        except ValueError as error:
+            raise TypeError(f"transitions must be an array of numbers: {error}") from None
+        states = array.shape[0] if array.ndim else 0
+        if states == 0:
+            raise ValueError(f"transitions must have at least one state, got shape {array.shape}")
+        if array.dtype.kind in "iu":
+            matrix = _from_table(array, actions)
+        else:
+            matrix = _from_probabilities(checks.finite(array, "transitions"), actions)
+    matrix.sum_duplicates()
+    _check_rows(matrix, joint)
+    matrix.eliminate_zeros()
+    freeze(matrix)
+    return matrix
+
+
+def _from_table(table: npt.NDArray[np.integer], actions: tuple[int, ...]) -> csr_array:
+    states, joint = table.shape[0], prod(actions)
+    if table.shape not in ((states, joint), (states, *actions)):
+        raise ValueError(
+            f"transitions, a table of next states, must have shape {(states, joint)} "
+            f"or {(states, *actions)}, got {table.shape}"
+        )
+    bad = (table < 0) | (table >= states)
+    if bad.any():
+        where = checks.first(bad)
+        raise ValueError(
+            f"transitions{list(where)} is {table[where]}; a next state must lie in 0..{states - 1}"
+        )
+    rows = states * joint
+    return csr_array((np.ones(rows), table.ravel(), np.arange(rows + 1)), shape=(rows, states))
+
+
+def _from_probabilities(array: FloatArray, actions: tuple[int, ...]) -> csr_array:
+    states, joint = array.shape[0], prod(actions)
+    if array.shape not in ((states, joint, states), (states, *actions, states)):
+        raise ValueError(
+            f"transitions, probabilities, must have shape {(states, joint, states)} "
+            f"or {(states, *actions, states)}, got {array.shape}"
+        )
+    rows = array.reshape(states * joint, states)
+    reached = rows != 0
+    ends = np.append(0, reached.sum(axis=1).cumsum())
+    return csr_array((rows[reached], reached.nonzero()[1], ends), shape=rows.shape)
+
+
+def _check_rows(matrix: csr_array, joint: int) -> None:
+    bad = ~np.isfinite(matrix.data) | (matrix.data < 0)
+    if bad.any():
+        entry = checks.first(bad)[0]
+        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+        raise ValueError(
+            f"transitions from state {row // joint} under joint action {row % joint} to state "
+            f"{matrix.indices[entry]} is {matrix.data[entry]:g}; probabilities must be 0 or more"
+        )
+    sums = matrix.sum(axis=1)
+    off = np.abs(sums - 1) > checks.ROUNDING
+    if off.any():
+        row = checks.first(off)[0]
+        raise ValueError(
+            f"transitions from state {row // joint} under joint action {row % joint} "
+            f"sum to {sums[row]:.12g}; they must sum to 1"
+        )

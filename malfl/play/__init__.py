@@ -1,0 +1,7 @@
+"""Games played: episodes, counts of them, and what an observer may see."""
+
+from malfl.play.episodes import Episode, Episodes
+from malfl.play.sampling import sample_counts, sample_episodes
+from malfl.play.view import View
+
+__all__ = ["Episode", "Episodes", "View", "sample_counts", "sample_episodes"]

@@ -1,0 +1,39 @@
+"""The next improvement of an agent that evaluates exactly (MA-LfL, Eq. 6)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from malfl.checks import FloatArray
+from malfl.games.markov import Dynamics, MarkovGame
+from malfl.games.soft import improve, marginal_soft_q, or_uniform
+from malfl.recovery.reward import RecoveredReward
+
+
+def exact_next_policy(
+    dynamics: Dynamics,
+    policies: Sequence[FloatArray],
+    agent: int,
+    alpha: float,
+    reward: RecoveredReward,
+) -> FloatArray:
+    """Softmax of the exact soft Q values under a reward of any class, shape (S, A_i).
+
+    Parameters
+    ----------
+    policies
+        Everyone's, one (S, A_i) array an agent; NaN, where one is unknown, stands for uniform.
+    """
+    values = np.nan_to_num(reward.values)
+    if reward.reward_class == "state-action":
+        values = values[:, dynamics.own_actions[agent]]
+    nothing = np.zeros(dynamics.n_states)
+    game = MarkovGame(
+        actions=dynamics.actions,
+        transitions=dynamics.transitions,
+        rewards=[values if i == agent else nothing for i in range(dynamics.n_agents)],
+        start=dynamics.start,
+        gamma=dynamics.gamma,
+    )
+    known = [or_uniform(policy) for policy in policies]
+    return improve(marginal_soft_q(game, known, agent, alpha), alpha)

@@ -1,0 +1,354 @@
+"""Rewards by which a whole path of learning is the likeliest.
+
+If it is known how an agent learns, a reward of the state predicts all its policies, from the first
+one on. The actions seen under them are a multinomial regression on the reward, not a linear one:
+each policy is improved upon as it was predicted, not as it was seen. So a policy that was seen too
+little to be estimated does no harm.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import OptimizeResult, minimize
+from scipy.special import log_softmax, xlogy
+
+from malfl import checks
+from malfl.checks import FloatArray
+from malfl.games.markov import Policies
+from malfl.games.soft import or_uniform
+from malfl.learners.learner import Learner
+from malfl.learners.q_learning import QLearning
+from malfl.learners.soft_policy_iteration import SoftPolicyIteration
+from malfl.learners.soft_value_iteration import SoftValueIteration
+from malfl.play.view import View
+from malfl.recovery import learner_models
+from malfl.recovery.estimator import Prepared
+from malfl.recovery.learner_models import Model
+from malfl.recovery.next_policy import exact_next_policy
+from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
+from malfl.recovery.reward import (
+    Determination,
+    NothingToLearnError,
+    RecoveredReward,
+    determination_of,
+)
+from malfl.values import Value, freeze
+
+MOST_STEPS = 100
+# Norm of the slope by the rewards at which the search ends, relative to the first.
+LEAST_SCORE = 1e-6
+PATIENCE, GAIN = 10, 0.01  # steps in which the log-likelihood must grow by so much
+STOPPED = 99  # SciPy's status of a search ended by what follows it
+ROUNDING = 1e-12  # slopes below this share of the largest are none
+
+#: Learners whose path can be fitted.
+MODELLED: tuple[Learner, ...] = (
+    SoftPolicyIteration(evaluation="exact"),
+    SoftValueIteration(),
+    QLearning(),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PathFit(Value):
+    """The likeliest reward for a whole path of learning."""
+
+    steps: int
+    log_likelihood: float
+    gradient: float  #: norm of the log-likelihood's slope, relative to one by chance
+    converged: bool
+    information: FloatArray  #: (S, S), of the data alone
+    unknowns: int  #: states whose reward some policy depends on
+    #: The deviance for each degree of freedom. It is 1 or less if the agent learns that way. Far
+    #: above, the reward explains little of what was seen.
+    misfit: float
+    learner: Learner | None = None  #: how the agent is assumed to learn
+
+    def __post_init__(self) -> None:
+        freeze(self.information)
+
+    @property
+    def determination(self) -> Determination:
+        """By the eigenvalues of the information."""
+        return determination_of(self.information, self.unknowns)
+
+    def lines(self) -> list[str]:
+        """For a summary."""
+        assumed = [] if self.learner is None else [f"Assumed to learn as {self.learner}"]
+        return [*assumed, f"Misfit {self.misfit:.3g} (1 or less if it learns that way)"]
+
+
+@dataclass(frozen=True)
+class PathLikelihood(Value):
+    """The reward by which all that the agent did is the likeliest, if it is known how it learns.
+
+    The result's ``misfit`` says if it learns in another way, or gets worse.
+
+    Parameters
+    ----------
+    learners
+        How the agent may learn: soft policy iteration with exact values, soft value iteration,
+        Q-learning (needs recorded episodes). Of several the likeliest is chosen; those that need
+        steps are left out where no episodes were recorded, unless nothing else is left.
+    prior
+        Standard deviation of rewards, in units of alpha.
+    policies
+        How policies are estimated.
+
+    Raises
+    ------
+    ValueError
+        If ``prior`` is not greater than 0, or a learner is none whose path can be fitted.
+    """
+
+    learners: tuple[Learner, ...] = MODELLED
+    prior: float = 10.0
+    policies: PolicyFit = Smoothing()
+
+    needs_improvements = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.learners, Sequence):
+            raise TypeError(f"learners must be a tuple of learners, got {self.learners!r}")
+        object.__setattr__(self, "learners", tuple(self.learners))
+        checks.positive(self.prior, "prior")
+        check_fit(self.policies)
+        if not self.learners:
+            raise ValueError("learners must name at least one, got none")
+        for k, one in enumerate(self.learners):
+            sampled = isinstance(one, SoftPolicyIteration) and one.evaluation != "exact"
+            if sampled or not isinstance(one, tuple(type(known) for known in MODELLED)):
+                raise ValueError(
+                    f"learners[{k}] must be one whose path can be fitted: "
+                    f"{', '.join(map(str, MODELLED))}; got {one}"
+                )
+
+    @property
+    def needs_steps(self) -> bool:
+        """Whether a learner among them does."""
+        return any(one.needs == "steps" for one in self.learners)
+
+    def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
+        """See `malfl.recovery.estimator.Estimator`."""
+        return _Prepared(self, view, agent, estimate_policies(view, self.policies, rng))
+
+
+class _Prepared:
+    def __init__(
+        self, estimator: PathLikelihood, view: View, agent: int, policies: Policies
+    ) -> None:
+        self._estimator, self._view, self._agent = estimator, view, agent
+        self._policies, self._counts = policies, view.own_counts(agent)
+        possible = [
+            one for one in estimator.learners if view.episodes is not None or one.needs != "steps"
+        ]
+        self._learners = possible or list(estimator.learners)
+
+    def reward(self, improvements: int) -> RecoveredReward:
+        view, counts = self._view, self._counts[1 : improvements + 1]
+        found: list[tuple[float, RecoveredReward]] = []
+        nothing = None
+        for one in self._learners:
+            model = model_of(one, view, self._agent, self._policies, improvements)
+            try:
+                fit = recover_from_path(model, counts, view.alpha, self._estimator.prior)
+            except NothingToLearnError as error:
+                nothing = error
+            else:
+                assert isinstance(fit.diagnostics, PathFit)
+                known = replace(fit, diagnostics=replace(fit.diagnostics, learner=one))
+                found.append((fit.diagnostics.log_likelihood, known))
+        if nothing and not found:
+            raise nothing
+        return max(found, key=lambda one: one[0])[1]
+
+    def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
+        """By exact soft policy iteration, unless the reward names another learner."""
+        fit = reward.diagnostics
+        learner = fit.learner if isinstance(fit, PathFit) else None
+        if not isinstance(learner, SoftValueIteration | QLearning):
+            now = [policies[improvements] for policies in self._policies]
+            return exact_next_policy(
+                self._view.dynamics, now, self._agent, self._view.alpha, reward
+            )
+        model = model_of(learner, self._view, self._agent, self._policies, improvements + 1)
+        logits, _ = model(np.nan_to_num(reward.values))
+        return np.asarray(np.exp(log_softmax(logits[improvements], axis=-1)))
+
+
+def model_of(
+    learner: Learner, view: View, agent: int, policies: Sequence[FloatArray], improvements: int
+) -> Model:
+    """How an agent's policies pi_1, ..., so many, depend on its reward, if it is such a learner.
+
+    Parameters
+    ----------
+    policies
+        Everyone's, one (n, S, A_i) array an agent, NaN where unknown.
+
+    Raises
+    ------
+    ValueError
+        If the learner needs steps and no episodes were recorded.
+    """
+    alpha, gamma = view.alpha, view.dynamics.gamma
+    if isinstance(learner, QLearning):
+        if view.episodes is None:
+            raise ValueError(
+                "view has no episodes to learn from once more; learn with record=True, or "
+                "choose another learner"
+            )
+        played = view.episodes[:improvements]
+        return learner_models.q_learning(view.dynamics, played, agent, alpha, learner.beta)
+    moves = learner_models.reach(view.dynamics, [p[:improvements] for p in policies], agent)
+    if isinstance(learner, SoftValueIteration):
+        return learner_models.soft_value_iteration(moves, alpha, gamma)
+    first = or_uniform(policies[agent][0])
+    return learner_models.soft_policy_iteration(moves, first, alpha, gamma)
+
+
+def recover_from_path(
+    model: Model, counts: FloatArray, alpha: float, prior: float = 10.0
+) -> RecoveredReward:
+    """Find the likeliest reward of the state, with a normal prior.
+
+    Steps are those of SciPy's exact trust region, with the expected information as the curvature.
+
+    Parameters
+    ----------
+    model
+        Of the learner.
+    counts
+        Of the agent's own actions under pi_1..pi_H, (H, S, A_i).
+    alpha
+        Entropy coefficient: rewards are known in its units only.
+    prior
+        Standard deviation of rewards, in units of alpha.
+
+    Returns
+    -------
+    RecoveredReward
+        With ``misfit``: about 1 or less if this is how the agent learns.
+
+    Raises
+    ------
+    ValueError
+        If a count is not one, or ``alpha`` or ``prior`` not greater than 0.
+    NothingToLearnError
+        If no policy that was seen depends on the reward.
+    """
+    counts, alpha = checks.counts(counts, "counts"), checks.positive(alpha, "alpha")
+    scales = _Scales(model, counts, alpha, checks.positive(prior, "prior"))
+    start = scales.weigh(np.zeros(counts.shape[1]))
+    if not start.touched.any():
+        raise NothingToLearnError(
+            "the policies that were seen do not depend on a reward of the state; there is nothing "
+            "to learn from"
+        )
+    by_chance = float(np.sqrt(np.trace(start.information)))  # about the length of a score
+    end = minimize(
+        scales.loss, start.reward, jac=scales.slope, hess=scales.curvature, method="trust-exact",
+        options={"gtol": LEAST_SCORE * by_chance, "maxiter": MOST_STEPS}, callback=_Patience(),
+    )  # fmt: skip
+    now = scales.weigh(end.x)
+    touched = start.touched | now.touched
+    unit = np.eye(len(touched))
+    covariance = cho_solve(cho_factor(now.information), unit)
+    # A constant is a shaping, or next to one: deviations are of what is left without it.
+    centring = np.where(touched, unit - touched / touched.sum(), 0.0)
+    spread = np.sqrt(np.maximum(np.diag(centring @ covariance @ centring.T), 0.0))
+    learned = (now.information - unit / prior**2) / alpha**2
+    return RecoveredReward(
+        values=np.where(touched, alpha * now.reward, np.nan),
+        reward_class="state",
+        diagnostics=PathFit(
+            steps=end.nit,
+            log_likelihood=now.log_likelihood,
+            gradient=float(np.linalg.norm(now.score)) / by_chance,
+            converged=end.status in (0, STOPPED),
+            information=learned,
+            unknowns=int(touched.sum()),
+            misfit=_misfit(counts, now.log_likelihood, int(touched.sum())),
+        ),
+        deviation=np.where(touched, alpha * spread, np.nan),
+    )
+
+
+class _Patience:
+    """Ends a search that gains too little to matter, as at the kinks of Q-learning's values."""
+
+    def __init__(self) -> None:
+        self._losses: list[float] = []
+
+    def __call__(self, intermediate_result: OptimizeResult) -> None:
+        self._losses.append(float(intermediate_result.fun))
+        if len(self._losses) > PATIENCE and self._losses[-PATIENCE - 1] - self._losses[-1] < GAIN:
+            raise StopIteration
+
+
+class _Weighed(NamedTuple):
+    """A reward in units of alpha, and what the counts say of it."""
+
+    reward: FloatArray  # (S,)
+    log_likelihood: float
+    objective: float  # that and the logarithm of the prior
+    score: FloatArray  # (S,), derivatives of the objective
+    information: FloatArray  # (S, S), expected, the prior's included
+    touched: npt.NDArray[np.bool_]  # (S,), whether the policies that were seen depend on it
+
+
+class _Scales:
+    """Weighs rewards, in units of alpha, by counts; each one once."""
+
+    def __init__(self, model: Model, counts: FloatArray, alpha: float, prior: float) -> None:
+        self._model, self._alpha, self._prior = model, alpha, 1 / prior**2
+        self._seen = counts.sum(axis=-1) > 0
+        self._counts = counts[self._seen]
+        self._latest: _Weighed | None = None
+
+    def weigh(self, reward: FloatArray) -> _Weighed:
+        if self._latest is None or not np.array_equal(reward, self._latest.reward):
+            self._latest = self._weigh(reward.copy())
+        return self._latest
+
+    def loss(self, reward: FloatArray) -> float:
+        return -self.weigh(reward).objective
+
+    def slope(self, reward: FloatArray) -> FloatArray:
+        return -self.weigh(reward).score
+
+    def curvature(self, reward: FloatArray) -> FloatArray:
+        return self.weigh(reward).information
+
+    def _weigh(self, reward: FloatArray) -> _Weighed:
+        logits, slopes = (part[self._seen] for part in self._model(self._alpha * reward))
+        slopes = self._alpha * slopes
+        total = self._counts.sum(axis=-1, keepdims=True)
+        log_odds = log_softmax(logits, axis=-1)
+        odds = np.exp(log_odds)
+        # A slope counts relative to those of the other actions, whence the centring.
+        rows = (slopes - odds[:, None, :] @ slopes).reshape(-1, len(reward))
+        weights = (total * odds).reshape(-1, 1)
+        likelihood = float((self._counts * log_odds).sum())
+        pull = (self._counts - total * odds).ravel()
+        largest = np.abs(slopes).max(initial=0.0)
+        return _Weighed(
+            reward,
+            likelihood,
+            likelihood - 0.5 * self._prior * float(reward @ reward),
+            pull @ rows - self._prior * reward,
+            rows.T @ (weights * rows) + self._prior * np.eye(len(reward)),
+            np.abs(rows).max(axis=0, initial=0.0) > ROUNDING * largest,
+        )
+
+
+def _misfit(counts: FloatArray, log_likelihood: float, unknowns: int) -> float:
+    """Deviance from the shares seen, for each number that these are more than the reward has."""
+    total = counts.sum(axis=-1, keepdims=True)
+    best = float((xlogy(counts, counts) - xlogy(counts, total)).sum())
+    freedom = int((total > 0).sum()) * (counts.shape[-1] - 1) - unknowns
+    return 2 * (best - log_likelihood) / freedom if freedom > 0 else np.nan

@@ -1,0 +1,92 @@
+"""One estimator at work on one view, and whether there is anything to learn from."""
+
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+from scipy.special import xlogy
+from scipy.stats import chi2
+
+from malfl import checks
+from malfl.checks import FloatArray
+from malfl.play.view import View
+from malfl.recovery.estimator import Estimator, check_estimator
+from malfl.recovery.reward import NothingToLearnError, RecoveredReward
+
+Unvisited = Literal["raise", "omit"]
+
+ENOUGH_VISITS = 50  # to a state in an iteration, to judge whether a policy changed there
+CHANCE = 0.01  # how likely counts of one unchanging policy must be to count as that
+
+
+class Recovery:
+    """One agent's reward from a view, after any number of improvements; see `malfl.recover`."""
+
+    def __init__(
+        self,
+        view: View,
+        *,
+        of: int,
+        by: Estimator,
+        unvisited: Unvisited = "raise",
+        seed: int | np.random.Generator = 0,
+    ) -> None:
+        checks.instance(view, View, "view", "see LearningLog.seen_by")
+        self.view, self.of = view, view.check_observed(of)
+        self.unvisited = checks.choice(unvisited, "unvisited", get_args(Unvisited))
+        check_estimator(by)
+        self.estimator = by
+        self.prepared = by.prepare(view, self.of, checks.generator(seed))
+
+    def reward(self, improvements: int | None = None) -> RecoveredReward:
+        """From the first so many improvements, all by default.
+
+        Raises
+        ------
+        ValueError, NothingToLearnError
+            As `malfl.recover` does.
+        """
+        part = self.view if improvements is None else self.view.first(improvements + 1)
+        if self.estimator.needs_improvements:
+            check_improvements(part, self.of, self.unvisited)
+        found = self.prepared.reward(part.iterations - 1)
+        return replace(found, unvisited=np.argwhere(part.counts.sum(axis=-1) == 0))
+
+
+def check_improvements(view: View, of: int, unvisited: str = "raise") -> None:
+    """Raise unless there is something to learn from; see `malfl.recover`."""
+    visits = view.counts.sum(axis=2)
+    if view.iterations < 2:
+        raise ValueError("view must show at least one improvement, got 1 iteration")
+    if (visits.sum(axis=1) == 0).any():
+        raise ValueError(
+            f"view has no steps in iteration {checks.first(visits.sum(axis=1) == 0)[0]}"
+        )
+    if unvisited == "raise" and (visits == 0).any():
+        h, state = checks.first(visits == 0)
+        raise ValueError(
+            f"state {state} was not visited in iteration {h}, one of {int((visits == 0).sum())} "
+            f"such pairs out of {visits.size}; observe more episodes, or pass unvisited='omit' to "
+            "do without"
+        )
+    # The likelihood ratio of a policy for each iteration against one for all of them, where enough
+    # was seen for its distribution to be known.
+    counts = view.own_counts(of) * (visits >= ENOUGH_VISITS)[:, :, None]
+    together = counts.sum(axis=0)
+    ratio = 2 * (_likelihood_of_shares(counts) - _likelihood_of_shares(together))
+    parameters = _parameters(counts) - _parameters(together)
+    if parameters > 0 and chi2.sf(ratio, parameters) > CHANCE:
+        raise NothingToLearnError(
+            f"the policies of agent {of} do not change over the {view.iterations} iterations as "
+            "far as can be seen; there is no improvement to learn from"
+        )
+
+
+def _likelihood_of_shares(counts: FloatArray) -> float:
+    """Of counts (..., A_i) under the shares seen."""
+    return float(xlogy(counts, counts).sum() - xlogy(totals := counts.sum(axis=-1), totals).sum())
+
+
+def _parameters(counts: FloatArray) -> int:
+    """How many probabilities those shares are, beyond what sums to one."""
+    return int((counts > 0).sum() - (counts.sum(axis=-1) > 0).sum())

@@ -1,0 +1,456 @@
+"""Studies: agents learn, others watch, and what they recover is compared, for many seeds."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from malfl import checks, progress
+from malfl.checks import FloatArray
+from malfl.evaluation.compare import Comparison, compare, pearson_of
+from malfl.games.markov import MarkovGame
+from malfl.learners.learn import check_training, train
+from malfl.learners.log import LearningLog, Training
+from malfl.play.view import View
+from malfl.recovery.estimator import Estimator, check_estimator
+from malfl.recovery.forecast import forecast, prediction_error
+from malfl.recovery.policies import estimate_policies
+from malfl.recovery.recovery import Recovery
+from malfl.recovery.reward import NothingToLearnError, RecoveredReward
+from malfl.studies.store import Store, key_of
+
+NO_CHANGE = "no change expected"
+
+
+class Recovered(NamedTuple):
+    """A reward that an estimator recovered; None where there was nothing to learn from."""
+
+    agent: int
+    estimator: str
+    improvements: int
+    reward: RecoveredReward | None
+
+
+def view_of(log: LearningLog, agent: int) -> View:
+    """What the next agent sees of an agent; alone in its game, a bystander."""
+    agents = log.game.n_agents
+    return log.seen_by((agent + 1) % agents if agents > 1 else None)
+
+
+def recovered(
+    log: LearningLog,
+    estimators: Mapping[str, Estimator],
+    *,
+    agents: Sequence[int] | None = None,
+    improvements: Sequence[int] | None = None,
+    alpha: float | None = None,
+    seed: int = 0,
+) -> list[Recovered]:
+    """Recover agents' rewards as `view_of` has them; states never visited are left out.
+
+    Parameters
+    ----------
+    estimators
+        Under the names they are reported by.
+    agents
+        Whose rewards, by default all.
+    improvements
+        How many improvements to learn from; by default all that were seen.
+    alpha
+        What the observers assume the agents' entropy coefficient to be, by default what it is.
+    seed
+        Of estimators that draw something; each begins anew with it.
+    """
+    lengths = [log.iterations - 1] if improvements is None else list(improvements)
+    for length in lengths:
+        if not 0 < length < log.iterations:
+            raise ValueError(f"improvements must lie in 1..{log.iterations - 1}, got {length}")
+    found = []
+    for agent in range(log.game.n_agents) if agents is None else agents:
+        view = view_of(log, agent)
+        if alpha is not None:
+            view = replace(view, alpha=alpha)
+        for name, one in estimators.items():
+            recovery = Recovery(view, of=agent, by=one, unvisited="omit", seed=seed)
+            for length in lengths:
+                reward = None
+                with suppress(NothingToLearnError):
+                    reward = recovery.reward(length)
+                found.append(Recovered(agent, name, length, reward))
+                progress.advance()
+    return found
+
+
+def trained_and_recovered(
+    game: MarkovGame,
+    training: Training,
+    seed: int,
+    estimators: Mapping[str, Estimator],
+    agents: Sequence[int] | None = None,
+    improvements: Sequence[int] | None = None,
+    alpha: float | None = None,
+) -> tuple[LearningLog, list[Recovered]]:
+    """A run: agents learn, and rewards are recovered; see `recovered`."""
+    record = any(one.needs_steps for one in estimators.values())
+    log = train(game, training, seed, record=record)
+    given = {"agents": agents, "improvements": improvements, "alpha": alpha, "seed": seed}
+    return log, recovered(log, estimators, **given)  # type: ignore[arg-type]
+
+
+def rewards(
+    game: MarkovGame,
+    training: Training,
+    seed: int,
+    estimators: Mapping[str, Estimator],
+    agents: Sequence[int] | None = None,
+) -> dict[tuple[int, str], RecoveredReward]:
+    """A run's rewards by agent and estimator, from all improvements; see `recovered`.
+
+    Missing where there was nothing to learn from.
+    """
+    _, found = trained_and_recovered(game, training, seed, estimators, agents)
+    return {(agent, name): reward for agent, name, _, reward in found if reward is not None}
+
+
+def errors_of_forecast(
+    game: MarkovGame, training: Training, seed: int, by: Estimator, of: int = 0
+) -> FloatArray:
+    """Divergences, state by state, of an agent's policies from those that the next agent predicted.
+
+    Returns
+    -------
+    ndarray
+        Shape (H - 1, S), of the policies pi_2..pi_H.
+    """
+    log = train(game, training, seed, record=by.needs_steps)
+    predicted = forecast(view_of(log, of), of=of, by=by, seed=seed)
+    return prediction_error(log.policies[of][2:], predicted.policies)
+
+
+def misread_alpha(
+    game: MarkovGame,
+    training: Training,
+    seed: int,
+    estimators: Mapping[str, Estimator],
+    factors: Sequence[float],
+    agent: int = 0,
+) -> pd.DataFrame:
+    """What becomes of a reward if the observer assumes alpha to be so many times what it is.
+
+    Parameters
+    ----------
+    agent
+        Whose reward, as the next agent sees it.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``estimator``, ``factor``, ``PCC`` and ``scale``: the standard deviation of the
+        recovered over that of the true reward.
+    """
+    log = train(game, training, seed, record=any(one.needs_steps for one in estimators.values()))
+    view, true = view_of(log, agent), game.rewards[agent]
+    rows = []
+    for name, one in estimators.items():
+        for factor in factors:
+            misled = replace(view, alpha=factor * log.alpha)
+            recovery = Recovery(misled, of=agent, by=one, unvisited="omit", seed=seed)
+            found = recovery.reward().over_states()
+            known = np.isfinite(found)
+            scale = float(found[known].std() / true[known].std())
+            rows.append((name, factor, pearson_of(found, game, agent), scale))
+    return pd.DataFrame(rows, columns=["estimator", "factor", "PCC", "scale"])
+
+
+@dataclass(frozen=True)
+class Study:
+    """Agents that learn in some games with some seeds, and estimators of their rewards.
+
+    Parameters
+    ----------
+    games, estimators
+        Under the names they are reported by.
+    training
+        How agents learn.
+    seeds
+        One run of each game for each.
+    agents
+        Whose rewards are recovered, by default all.
+    improvements
+        From how many improvements, by default from all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something is not what it should be; before anything runs.
+    """
+
+    games: Mapping[str, MarkovGame]
+    training: Training
+    estimators: Mapping[str, Estimator]
+    seeds: Sequence[int]
+    agents: Sequence[int] | None = None
+    improvements: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        checks.instance(self.training, Training, "training", "how agents learn")
+        for name, one in self.estimators.items():
+            check_estimator(one, f"estimators[{name!r}]")
+        for name, game in self.games.items():
+            checks.instance(game, MarkovGame, f"games[{name!r}]", "with rewards to learn from")
+            check_training(game, self.training)
+            for agent in self.agents or ():
+                game.check_agent(agent, "agents")
+        for k, seed in enumerate(self.seeds):
+            checks.count(seed, f"seeds[{k}]", at_least=0)
+        for length in self.improvements or ():
+            if not 0 < length < self.training.iterations:
+                raise ValueError(
+                    f"improvements must lie in 1..{self.training.iterations - 1}, got {length}"
+                )
+
+    def scores(
+        self,
+        *,
+        against: Mapping[str, MarkovGame] | None = None,
+        executor: Executor | None = None,
+        store: str | PathLike[str] | None = None,
+    ) -> pd.DataFrame:
+        """Let agents learn, recover their rewards as the next agent sees them, and compare.
+
+        Parameters
+        ----------
+        against
+            Games whose rewards count as the true ones; by default each game's own.
+        executor
+            As for `malfl.progress.run`; the results do not depend on it.
+        store
+            A folder that keeps the comparisons of every run that ends. What is found there is not
+            done again: a study that was stopped goes on where it was, and several can share runs.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``game``, ``seed``, ``agent``, ``estimator``, ``improvements``, ``truth``, and
+            those of `malfl.Comparison`.
+        """
+        runs = [(name, game, seed) for name, game in self.games.items() for seed in self.seeds]
+        lengths = self.improvements or [self.training.iterations - 1]
+        known = _Known(self, lengths, None if store is None else Store(store))
+        calls, numbers = [], []
+        for number, (name, game, seed) in enumerate(runs):
+            truths = {name: game} if against is None else dict(against)
+            missing = known.missing(number, game, seed, truths)
+            if missing:
+                calls.append(
+                    (
+                        game,
+                        self.training,
+                        seed,
+                        missing,
+                        self.agents,
+                        lengths,
+                        tuple(truths.values()),
+                    )
+                )
+                numbers.append(number)
+
+        progress.run(_compared, calls, executor, lambda k, rows: known.add(numbers[k], rows))
+        rows = [
+            (name, seed, *row)
+            for number, (name, _, seed) in enumerate(runs)
+            for row in known.rows(number, against or {name: None})
+        ]
+        columns = ["game", "seed", "agent", "estimator", "improvements", "truth"]
+        return pd.DataFrame(rows, columns=[*columns, *Comparison._fields])
+
+    def forecasts(
+        self, *, executor: Executor | None = None, store: str | PathLike[str] | None = None
+    ) -> pd.DataFrame:
+        """Let everyone follow everyone else's rewards while they learn, and predict improvements.
+
+        Parameters
+        ----------
+        executor, store
+            As for `malfl.Study.scores`.
+
+        Returns
+        -------
+        DataFrame
+            A row for each ``game``, ``seed``, ``observer``, ``agent``, ``estimator`` and
+            ``iteration`` after which a policy was predicted, "no change expected" among the
+            estimators. ``error``: mean over states of the divergence of the predicted from the
+            actual policy; ``error by visits``: weighted by the next iteration's visits; ``error
+            seen``: so weighted, of the shares seen then (both NaN after the last iteration, nobody
+            having played on); ``PCC`` of the reward estimated so far.
+        """
+        estimators = dict(self.estimators)
+        calls = [
+            (game, self.training, seed, estimators)
+            for game in self.games.values()
+            for seed in self.seeds
+        ]
+        names = [(name, seed) for name in self.games for seed in self.seeds]
+        parts = run_all(_forecasts, calls, executor, store)
+        columns = ["game", "seed", "observer", "agent", "estimator", "iteration"]
+        columns += ["error", "error by visits", "error seen", "PCC"]
+        rows = [(*name, *row) for name, part in zip(names, parts, strict=True) for row in part]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def run_all(
+    function: Any,  # noqa: ANN401
+    calls: Sequence[tuple[Any, ...]],
+    executor: Executor | None = None,
+    store: str | PathLike[str] | None = None,
+) -> list[Any]:
+    """What a function returns for each tuple of arguments, those that are stored not made again.
+
+    Parameters
+    ----------
+    function, calls, executor
+        As for `malfl.progress.run`.
+    store
+        A folder, as for `malfl.studies.store.Store`; what ends is written at once.
+    """
+    if store is None:
+        return progress.run(function, calls, executor)
+    folder = Store(store)
+    keys = [key_of(function, *call) for call in calls]
+    results = {key: folder.get(key) for key in keys}
+    left = [k for k, key in enumerate(keys) if results[key] is None]
+
+    def ended(number: int, result: object) -> None:
+        key = keys[left[number]]
+        results[key] = (result,)
+        folder.put(key, results[key])
+
+    progress.run(function, [calls[k] for k in left], executor, ended)
+    return [results[key][0] for key in keys]
+
+
+class _Known:
+    """Comparisons of a study's runs, by estimator; those in the store, and what is added."""
+
+    def __init__(self, study: Study, lengths: Sequence[int], store: Store | None) -> None:
+        self.study, self.lengths, self.store = study, lengths, store
+        self.keys: dict[tuple[int, str], str] = {}
+        #: By number of the run and estimator: by agent, improvements and truth, a comparison.
+        self.found: dict[tuple[int, str], dict[tuple[int, int, str], tuple[Any, ...]]] = {}
+        self.truths: dict[int, dict[str, str]] = {}
+
+    def missing(
+        self, number: int, game: MarkovGame, seed: int, truths: Mapping[str, MarkovGame]
+    ) -> dict[str, Estimator]:
+        """Estimators of a run of which some comparison is not known."""
+        self.truths[number] = {
+            name: name if self.store is None else key_of(other) for name, other in truths.items()
+        }
+        return {
+            name: one
+            for name, one in self.study.estimators.items()
+            if not self._is_known(number, game, seed, name, one)
+        }
+
+    def _is_known(
+        self, number: int, game: MarkovGame, seed: int, name: str, one: Estimator
+    ) -> bool:
+        self.found[number, name] = {}
+        if self.store is None:
+            return False
+        key = key_of(_compared, game, self.study.training, seed, one)
+        self.keys[number, name] = key
+        rows = self.store.get(key) or []
+        self.found[number, name] = {tuple(at): tuple(scores) for at, scores in rows}
+        return all(
+            (agent, length, truth) in self.found[number, name]
+            for agent in self.study.agents or range(game.n_agents)
+            for length in self.lengths
+            for truth in self.truths[number].values()
+        )
+
+    def add(self, number: int, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Take the rows of `_compared`, and store them."""
+        truths = list(self.truths[number].values())
+        for agent, name, length, truth, *scores in rows:
+            self.found[number, name][agent, length, truths[truth]] = tuple(scores)
+        for name in {row[1] for row in rows}:
+            if self.store is not None:
+                stored = [(at, scores) for at, scores in self.found[number, name].items()]
+                self.store.put(self.keys[number, name], stored)
+
+    def rows(self, number: int, truths: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Rows of a run, in the order in which they are reported."""
+        game = list(self.study.games.values())[number // len(self.study.seeds)]
+        return [
+            (agent, name, length, truth, *self.found[number, name][agent, length, key])
+            for agent in self.study.agents or range(game.n_agents)
+            for name in self.study.estimators
+            for length in self.lengths
+            for truth, key in self.truths[number].items()
+            if truth in truths
+        ]
+
+
+def _compared(
+    game: MarkovGame,
+    training: Training,
+    seed: int,
+    estimators: Mapping[str, Estimator],
+    agents: Sequence[int] | None,
+    improvements: Sequence[int],
+    truths: Sequence[MarkovGame],
+) -> list[tuple[Any, ...]]:
+    """Agent, estimator, improvements, number of the truth, and the comparison."""
+    _, found = trained_and_recovered(game, training, seed, estimators, agents, improvements)
+    return [
+        (agent, name, length, k, *compare(reward, truth, agent))
+        for agent, name, length, reward in found
+        for k, truth in enumerate(truths)
+    ]
+
+
+def _forecasts(
+    game: MarkovGame, training: Training, seed: int, estimators: Mapping[str, Estimator]
+) -> list[tuple[Any, ...]]:
+    """Rows of `Study.forecasts` but for the game and the seed."""
+    record = any(one.needs_steps for one in estimators.values())
+    log = train(game, training, seed, record=record)
+    rows: list[tuple[Any, ...]] = []
+    for observer in range(game.n_agents):
+        view = log.seen_by(observer)
+        shares = estimate_policies(view)
+        for of in (agent for agent in range(game.n_agents) if agent != observer):
+            predicted: dict[str, tuple[FloatArray | None, FloatArray]]
+            predicted = {NO_CHANGE: (None, shares[of][1:])}
+            for name, one in estimators.items():
+                found = forecast(view, of=of, by=one, seed=seed)
+                predicted[name] = found.rewards, found.policies
+            for name, (rewards, policies) in predicted.items():
+                errors = _prediction_errors(log, of, policies, shares[of])
+                for h, error in enumerate(errors):
+                    pcc = np.nan if rewards is None else pearson_of(rewards[h], game, of)
+                    rows.append((observer, of, name, h + 1, *error, pcc))
+    return rows
+
+
+def _prediction_errors(
+    log: LearningLog, of: int, predicted: FloatArray, shares: FloatArray
+) -> list[tuple[float, float, float]]:
+    """Errors of the predictions for the iterations 2, 3, ..., as `Study.forecasts` has them."""
+    result = []
+    visits = log.counts.sum(axis=2)
+    for h, policy in enumerate(predicted, start=2):
+        true = np.nan_to_num(prediction_error(log.policies[of][h], policy))
+        if h == log.iterations:
+            result.append((float(true.mean()), np.nan, np.nan))
+            continue
+        weights = visits[h] / visits[h].sum()
+        seen = np.nan_to_num(prediction_error(shares[h], policy))
+        result.append((float(true.mean()), float(weights @ true), float(weights @ seen)))
+    return result

@@ -1,0 +1,228 @@
+"""Frozen values that travel: read-only after a pickle too, and saved to one file without pickle.
+
+A file is NumPy's npz: the arrays as they are, and beside them one text in JSON that says which
+value they make up. Loading makes values of this library's own classes by their constructors, which
+check what they are given; nothing in a file is executed.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import FunctionType
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+T = TypeVar("T")
+FORMAT = 1  # raised whenever older programs could not read what newer ones write
+PLAIN = (type(None), bool, int, float, str)
+DAMAGED = (OSError, ValueError, TypeError, EOFError, LookupError, AttributeError, RuntimeError,
+           ImportError,
+           zlib.error, zipfile.BadZipFile)  # fmt: skip
+
+
+class Value:
+    """A frozen dataclass whose arrays are read-only, also in copies and after a pickle."""
+
+    known: ClassVar[dict[str, type["Value"]]] = {}  # what a file may hold, by name
+
+    def __init_subclass__(cls) -> None:
+        if cls.__module__.startswith("malfl."):
+            Value.known[cls.__name__] = cls
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        freeze(*state.values())
+        self.__dict__.update(state)
+
+    def parts(self) -> dict[str, object]:
+        """What the constructor needs to make this value again, by the names of its arguments."""
+        return {part.name: getattr(self, part.name) for part in fields(self)}  # type: ignore[arg-type]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the value to one file, whole or not at all; see `load`."""
+        kind = type(self)
+        if Value.known.get(kind.__name__) is not kind:
+            raise TypeError(f"only values of malfl's own classes are saved, got a {kind.__name__}")
+        write_whole(Path(path), lambda file: _write(self, file))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, foreign, of another version, or holds another kind of value.
+        """
+        value = read(path)
+        if not isinstance(value, cls):
+            raise ValueError(f"{path} must hold a {cls.__name__}, got a {type(value).__name__}")
+        return value
+
+
+def freeze(*values: object) -> None:
+    """Make arrays read-only in place, those in tuples and sparse matrices too."""
+    for value in values:
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+        elif isinstance(value, csr_array):
+            freeze(value.data, value.indices, value.indptr)
+        elif isinstance(value, tuple):
+            freeze(*value)
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a file that then takes the place of ``path``, whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{path.name}")
+    os.close(handle)
+    draft = Path(name)
+    try:
+        write(draft)
+        draft.chmod(0o644)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink()
+        raise
+
+
+def read(path: str | os.PathLike[str]) -> object:
+    """Whatever value a file holds; see `Value.load`."""
+    try:
+        if not zipfile.is_zipfile(path):
+            with Path(path).open("rb"):  # a missing file says so itself
+                raise ValueError("it is no npz archive, or not whole")
+        # Opened here: NumPy leaves open what it cannot read.
+        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            text = json.loads(file["value"].tobytes())
+            if (version := text["malfl"]) == FORMAT:
+                return _unpack(text["value"], [file[str(k)] for k in range(len(file.files) - 1)])
+    except FileNotFoundError:
+        raise
+    except DAMAGED as error:
+        raise ValueError(f"{path} must be a file that malfl saved: {error}") from None
+    raise ValueError(f"{path} is of version {version!r}; this malfl reads version {FORMAT}")
+
+
+def write(value: object, path: Path) -> None:
+    """Write a value, or a table, list, tuple or dictionary of values, to a file, whole or not."""
+    write_whole(path, lambda file: _write(value, file))
+
+
+def _write(value: object, file: Path) -> None:
+    packed = _Packed(loose=True)
+    text = json.dumps({"malfl": FORMAT, "value": packed.tree(value)})
+    named = {str(k): array for k, array in enumerate(packed.arrays)}
+    with file.open("wb") as opened:
+        np.savez(opened, value=np.frombuffer(text.encode(), np.uint8), **named)  # type: ignore[arg-type]
+
+
+def digest(value: object) -> tuple[str, set[str]]:
+    """One number for a value, and the modules of the classes and functions in it.
+
+    Raises
+    ------
+    TypeError
+        If something in it is neither plain, an array or a table, nor a dataclass or a function of a
+        module.
+    """
+    packed = _Packed(loose=False)
+    found = hashlib.sha256(json.dumps(packed.tree(value)).encode())
+    for array in packed.arrays:
+        found.update(f"{array.dtype.str}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest(), packed.modules
+
+
+class _Packed:
+    """A value as a tree for JSON, in which arrays are numbered.
+
+    If ``loose``, an object of no known kind is put down by its text, which is what comes back.
+    """
+
+    def __init__(self, loose: bool) -> None:
+        self.loose = loose
+        self.arrays: list[npt.NDArray[Any]] = []
+        self.modules: set[str] = set()
+
+    def tree(self, value: object) -> object:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, PLAIN):
+            return value
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind not in "biufU":
+                raise TypeError(f"an array must hold numbers or text, got {value.dtype}")
+            self.arrays.append(value)
+            return {"array": len(self.arrays) - 1}
+        if isinstance(value, csr_array):
+            parts = (value.data, value.indices, value.indptr, value.shape)
+            return {"sparse": [self.tree(part) for part in parts]}
+        if isinstance(value, list | tuple | range):
+            kind = "list" if isinstance(value, list) else "tuple"
+            return {kind: [self.tree(one) for one in value]}
+        if isinstance(value, Mapping):
+            return {"dict": [[self.tree(k), self.tree(one)] for k, one in value.items()]}
+        if (pandas := sys.modules.get("pandas")) and isinstance(value, pandas.DataFrame):
+            columns = [[name, str(of.dtype), self.tree(of.tolist())] for name, of in value.items()]
+            return {"table": columns}
+        return self._object(value)
+
+    def _object(self, value: object) -> object:
+        kind = value if isinstance(value, FunctionType) else type(value)
+        where = f"{kind.__module__}.{kind.__qualname__}"
+        if isinstance(value, FunctionType) and "<" not in where:
+            self.modules.add(kind.__module__)
+            return {"function": where}
+        if is_dataclass(value):
+            self.modules.add(kind.__module__)
+            given = value.parts() if isinstance(value, Value) else vars(value)
+            if not self.loose or Value.known.get(kind.__name__) is kind:
+                parts = {name: self.tree(part) for name, part in given.items()}
+                return {"value": where, "parts": parts}
+        if self.loose:
+            return repr(value)
+        raise TypeError(
+            f"{value!r} must be a frozen dataclass, a function of a module or plain data to be "
+            "known again"
+        )
+
+
+def _unpack(tree: Any, arrays: list[npt.NDArray[Any]]) -> Any:  # noqa: ANN401
+    if not isinstance(tree, dict):
+        return tree
+    ((kind, content),) = [(k, v) for k, v in tree.items() if k != "parts"]
+    if kind == "array":
+        freeze(arrays[content])
+        return arrays[content]
+    if kind == "sparse":
+        data, indices, indptr, shape = (_unpack(part, arrays) for part in content)
+        matrix = csr_array((data, indices, indptr), shape=shape)
+        matrix.check_format()  # whether indices point into it
+        freeze(matrix)
+        return matrix
+    if kind in ("list", "tuple"):
+        found = [_unpack(one, arrays) for one in content]
+        return found if kind == "list" else tuple(found)
+    if kind == "dict":
+        return {_unpack(key, arrays): _unpack(one, arrays) for key, one in content}
+    if kind == "table":
+        import pandas as pd
+
+        columns = {name: (dtype, _unpack(values, arrays)) for name, dtype, values in content}
+        return pd.DataFrame({n: pd.Series(values, dtype=d) for n, (d, values) in columns.items()})
+    parts = {name: _unpack(part, arrays) for name, part in tree["parts"].items()}
+    module, _, name = content.rpartition(".")
+    if name not in Value.known and re.fullmatch(r"malfl(\.[a-z][a-z_]*)+", module):
+        importlib.import_module(module)
+    return Value.known[name](**parts)
