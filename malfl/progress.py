@@ -36,6 +36,8 @@ class _Work:
 
     def __init__(self, stop: Path | None = None, bar: "tqdm[Any] | None" = None) -> None:
         self.stop, self.bar, self.looked = stop, bar, 0.0
+        # Where the caller's folder is seen, it goes when the caller does.
+        self.near = stop is not None and stop.parent.exists()
         self.lock = threading.Lock()
 
     def advance(self, steps: int) -> None:
@@ -45,7 +47,7 @@ class _Work:
         now = time.monotonic()
         if self.stop is not None and now - self.looked > GLANCE:
             self.looked = now
-            if self.stop.exists():
+            if self.stop.exists() or (self.near and not self.stop.parent.exists()):
                 raise CancelledError("the work was stopped")
 
 
@@ -53,6 +55,16 @@ def advance(steps: int = 0) -> None:
     """Tell that so many steps are done; raises CancelledError if they are no longer wanted."""
     if (work := getattr(HERE, "work", None)) is not None:
         work.advance(steps)
+
+
+@contextmanager
+def _working(work: _Work) -> Iterator[None]:
+    before = getattr(HERE, "work", None)
+    HERE.work = work
+    try:
+        yield
+    finally:
+        HERE.work = before
 
 
 @contextmanager
@@ -68,12 +80,8 @@ def bar(total: int, unit: str = "step") -> Iterator[None]:
         return
     # `disable=None` keeps the bar off anything but a terminal.
     shown = tqdm(total=total, unit=unit, unit_scale=True, delay=2, disable=None, leave=False)
-    with shown, threadpool_limits(1, "blas"):
-        HERE.work = _Work(bar=shown)
-        try:
-            yield
-        finally:
-            HERE.work = None
+    with shown, threadpool_limits(1, "blas"), _working(_Work(bar=shown)):
+        yield
 
 
 def run(
@@ -103,9 +111,13 @@ def run(
 
     Raises
     ------
+    TypeError
+        If ``executor`` is none.
     RuntimeError
-        If the executor dies.
+        If it dies.
     """
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise TypeError(f"executor must be one of concurrent.futures, got {executor!r}")
     results: dict[int, T] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -123,7 +135,9 @@ def run(
             _spread(function, calls, executor, Path(folder) / "stop", take)
         elif len(calls) < 2 or cores() == 1:
             for number, call in enumerate(calls):
-                take(number, function(*call))
+                with _working(_Work()):
+                    result = function(*call)
+                take(number, result)
         else:
             with ThreadPoolExecutor(cores()) as threads:
                 _spread(function, calls, threads, Path(folder) / "stop", take)
@@ -156,14 +170,11 @@ def _spread(
 
 def _call(function: Callable[..., T], given: tuple[Any, ...], stop: Path, caller: int) -> T:
     """Call a function in whatever thread or process this is."""
-    HERE.work = _Work(stop)
-    try:
+    with _working(_Work(stop)):
         if os.getpid() == caller:  # linear algebra already keeps to one thread
             return function(*given)
         with threadpool_limits(1, "blas"):
             return function(*given)
-    finally:
-        HERE.work = None
 
 
 def cores() -> int:

@@ -147,11 +147,12 @@ def digest(value: object) -> tuple[str, set[str]]:
 class _Packed:
     """A value as a tree for JSON, in which arrays are numbered.
 
-    If ``loose``, an object of no known kind is put down by its text, which is what comes back.
+    If ``loose``, what a value of this library holds of an unknown kind, such as a learner of
+    somebody else's, is put down by its text, which is what comes back.
     """
 
     def __init__(self, loose: bool) -> None:
-        self.loose = loose
+        self.loose, self.inside = loose, 0
         self.arrays: list[npt.NDArray[Any]] = []
         self.modules: set[str] = set()
 
@@ -174,9 +175,20 @@ class _Packed:
         if isinstance(value, Mapping):
             return {"dict": [[self.tree(k), self.tree(one)] for k, one in value.items()]}
         if (pandas := sys.modules.get("pandas")) and isinstance(value, pandas.DataFrame):
-            columns = [[name, str(of.dtype), self.tree(of.tolist())] for name, of in value.items()]
-            return {"table": columns}
+            return {"table": self._table(value)}
         return self._object(value)
+
+    def _table(self, table: Any) -> list[object]:  # noqa: ANN401
+        names = list(table.columns)
+        if table.index.nlevels > 1 or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"a table must have one index and text as names, got {names}")
+        if len(set(names)) < len(names):
+            raise TypeError(f"a table must have different names of columns, got {names}")
+        rows = table.index.to_series()
+        return [
+            [name, str(of.dtype), self.tree(of.astype(object).where(of.notna(), None).tolist())]
+            for name, of in [(table.index.name, rows), *table.items()]
+        ]
 
     def _object(self, value: object) -> object:
         kind = value if isinstance(value, FunctionType) else type(value)
@@ -188,9 +200,11 @@ class _Packed:
             self.modules.add(kind.__module__)
             given = value.parts() if isinstance(value, Value) else vars(value)
             if not self.loose or Value.known.get(kind.__name__) is kind:
+                self.inside += 1
                 parts = {name: self.tree(part) for name, part in given.items()}
+                self.inside -= 1
                 return {"value": where, "parts": parts}
-        if self.loose:
+        if self.loose and self.inside:
             return repr(value)
         raise TypeError(
             f"{value!r} must be a frozen dataclass, a function of a module or plain data to be "
@@ -219,8 +233,11 @@ def _unpack(tree: Any, arrays: list[npt.NDArray[Any]]) -> Any:  # noqa: ANN401
     if kind == "table":
         import pandas as pd
 
-        columns = {name: (dtype, _unpack(values, arrays)) for name, dtype, values in content}
-        return pd.DataFrame({n: pd.Series(values, dtype=d) for n, (d, values) in columns.items()})
+        (name, dtype, rows), *columns = content
+        made = {n: pd.Series(_unpack(values, arrays), dtype=d) for n, d, values in columns}
+        table = pd.DataFrame(made)
+        table.index = pd.Index(_unpack(rows, arrays), dtype=dtype, name=name)
+        return table
     parts = {name: _unpack(part, arrays) for name, part in tree["parts"].items()}
     module, _, name = content.rpartition(".")
     if name not in Value.known and re.fullmatch(r"malfl(\.[a-z][a-z_]*)+", module):

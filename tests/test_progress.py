@@ -562,3 +562,10 @@ def test_linear_algebra_within_a_bar_keeps_to_one_thread():
 
 def test_there_is_a_processor():
     assert 1 <= cores() <= os.cpu_count()
+
+
+def test_what_is_no_executor_is_named():
+    with pytest.raises(
+        TypeError, match="executor must be one of concurrent.futures, got 'threads'"
+    ):
+        run(abs, [(1,)], executor="threads")

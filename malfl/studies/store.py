@@ -45,7 +45,7 @@ class Store:
                 f"store must be a folder that can be written, '{folder}' is not: {error.strerror}"
             ) from None
 
-    def get(self, key: str) -> Any:  # noqa: ANN401
+    def get(self, key: str) -> tuple[Any, ...] | None:
         """The result of this key, or None if there is none.
 
         Raises
@@ -57,11 +57,14 @@ class Store:
         if not file.exists():
             return None
         try:
-            return values.read(file)
+            found = values.read(file)
+            if not isinstance(found, tuple):
+                raise ValueError(f"{file} holds a {type(found).__name__}")
         except ValueError as error:
             raise ValueError(f"store has a file that is no result, remove it: {error}") from None
+        return found
 
-    def put(self, key: str, result: object) -> None:
+    def put(self, key: str, result: tuple[object, ...]) -> None:
         """Write a result, in place of one that is there: whole or not at all."""
         values.write(result, self.folder / f"{key}.npz")
 
@@ -127,7 +130,9 @@ def _digest(ours: frozenset[str], others: frozenset[str]) -> str:
         digest.update(f"{name}\n".encode() + file_of(name).read_bytes())
     for name in sorted(others):
         file = getattr(sys.modules.get(name), "__file__", None)
-        digest.update(f"{name}\n".encode() + (Path(file).read_bytes() if file else b""))
+        if file is None or not Path(file).exists():
+            raise TypeError(f"{name} has no file to know its code by; put it into a module")
+        digest.update(f"{name}\n".encode() + Path(file).read_bytes())
     return digest.hexdigest()
 
 

@@ -199,6 +199,12 @@ class Study:
 
     def __post_init__(self) -> None:
         checks.instance(self.training, Training, "training", "how agents learn")
+        checks.instance(self.games, Mapping, "games", "by name")
+        checks.instance(self.estimators, Mapping, "estimators", "by name")
+        for name in ("agents", "improvements"):
+            chosen = getattr(self, name)
+            if chosen is not None and not (isinstance(chosen, Sequence) and len(chosen)):
+                raise TypeError(f"{name} must be a sequence of one or more, got {chosen!r}")
         for name, one in self.estimators.items():
             check_estimator(one, f"estimators[{name!r}]")
         for name, game in self.games.items():
@@ -209,7 +215,7 @@ class Study:
         for k, seed in enumerate(self.seeds):
             checks.count(seed, f"seeds[{k}]", at_least=0)
         for length in self.improvements or ():
-            if not 0 < length < self.training.iterations:
+            if not 0 < checks.count(length, "improvements", 0) < self.training.iterations:
                 raise ValueError(
                     f"improvements must lie in 1..{self.training.iterations - 1}, got {length}"
                 )
@@ -238,7 +244,20 @@ class Study:
         DataFrame
             Columns ``game``, ``seed``, ``agent``, ``estimator``, ``improvements``, ``truth``, and
             those of `malfl.Comparison`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a game of ``against`` is none or has other states or actions.
         """
+        for name, truth in (against or {}).items():
+            checks.instance(truth, MarkovGame, f"against[{name!r}]", "with rewards to compare with")
+            for game in self.games.values():
+                if (truth.n_states, truth.actions) != (game.n_states, game.actions):
+                    raise ValueError(
+                        f"against[{name!r}] must have {game.n_states} states and actions "
+                        f"{game.actions}, got {truth.n_states} and {truth.actions}"
+                    )
         runs = [(name, game, seed) for name, game in self.games.items() for seed in self.seeds]
         lengths = self.improvements or [self.training.iterations - 1]
         known = _Known(self, lengths, None if store is None else Store(store))
@@ -322,16 +341,17 @@ def run_all(
         return progress.run(function, calls, executor)
     folder = Store(store)
     keys = [key_of(function, *call) for call in calls]
-    results = {key: folder.get(key) for key in keys}
-    left = [k for k, key in enumerate(keys) if results[key] is None]
+    stored = {key: folder.get(key) for key in keys}
+    made = {key: known[0] for key, known in stored.items() if known is not None}
+    left = [k for k, key in enumerate(keys) if key not in made]
 
     def ended(number: int, result: object) -> None:
         key = keys[left[number]]
-        results[key] = (result,)
-        folder.put(key, results[key])
+        folder.put(key, (result,))
+        made[key] = result
 
     progress.run(function, [calls[k] for k in left], executor, ended)
-    return [results[key][0] for key in keys]
+    return [made[key] for key in keys]
 
 
 class _Known:
@@ -365,8 +385,7 @@ class _Known:
             return False
         key = key_of(_compared, game, self.study.training, seed, one)
         self.keys[number, name] = key
-        rows = self.store.get(key) or []
-        self.found[number, name] = {tuple(at): tuple(scores) for at, scores in rows}
+        self.found[number, name] = dict(self.store.get(key) or ())
         return all(
             (agent, length, truth) in self.found[number, name]
             for agent in self.study.agents or range(game.n_agents)
@@ -381,8 +400,7 @@ class _Known:
             self.found[number, name][agent, length, truths[truth]] = tuple(scores)
         for name in {row[1] for row in rows}:
             if self.store is not None:
-                stored = [(at, scores) for at, scores in self.found[number, name].items()]
-                self.store.put(self.keys[number, name], stored)
+                self.store.put(self.keys[number, name], tuple(self.found[number, name].items()))
 
     def rows(self, number: int, truths: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Rows of a run, in the order in which they are reported."""

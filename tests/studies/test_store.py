@@ -323,8 +323,8 @@ def test_so_is_a_folder_without_leave_to_write(tmp_path):
 
 def test_a_folder_is_made_and_may_be_there(tmp_path):
     for _ in range(2):
-        Store(tmp_path / "a" / "b").put("it", 3)
-        assert Store(str(tmp_path / "a" / "b")).get("it") == 3
+        Store(tmp_path / "a" / "b").put("it", (3,))
+        assert Store(str(tmp_path / "a" / "b")).get("it") == (3,)
     assert [file.name for file in (tmp_path / "a" / "b").iterdir()] == ["it.npz"]
 
 
@@ -334,9 +334,9 @@ def test_what_is_not_there_is_none(tmp_path):
 
 def test_a_result_takes_the_place_of_another_whole_or_not_at_all(tmp_path, monkeypatch):
     store = Store(tmp_path)
-    store.put("it", [1])
-    store.put("it", [2])
-    assert store.get("it") == [2]
+    store.put("it", (1,))
+    store.put("it", (2,))
+    assert store.get("it") == (2,)
 
     def stops(file, **arrays):
         file.write(b"PK")
@@ -344,15 +344,15 @@ def test_a_result_takes_the_place_of_another_whole_or_not_at_all(tmp_path, monke
 
     monkeypatch.setattr(np, "savez", stops)
     with pytest.raises(KeyboardInterrupt):
-        store.put("it", [3])
-    assert store.get("it") == [2]
+        store.put("it", (3,))
+    assert store.get("it") == (2,)
     assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("how", SPOILED)
 def test_a_result_that_nobody_wrote_is_refused(tmp_path, how):
     store = Store(tmp_path)
-    store.put("it", {"PCC": [0.1, math.nan], "of": np.arange(100.0)})
+    store.put("it", ({"PCC": [0.1, math.nan], "of": np.arange(100.0)},))
     spoil(tmp_path / "it.npz", how)
     with pytest.raises(ValueError, match=r"no result, remove it: .*it\.npz"):
         store.get("it")
@@ -542,8 +542,8 @@ def test_tables_come_back_with_the_same_values_and_types(tmp_path):
 
 def test_tables_without_rows_or_columns_come_back(tmp_path):
     for number, rows in enumerate((rich_table()[:0], rich_table()[[]][:0], pd.DataFrame())):
-        Store(tmp_path).put(str(number), rows)
-        found = Store(tmp_path).get(str(number))
+        Store(tmp_path).put(str(number), (rows,))
+        (found,) = Store(tmp_path).get(str(number))
         assert list(found.columns) == list(rows.columns)
         assert list(found.dtypes) == list(rows.dtypes)
         assert len(found) == 0
@@ -761,3 +761,40 @@ def test_libraries_that_compute_count(monkeypatch):
         monkeypatch.undo()
     stores._digest.cache_clear()
     assert key_of(rewards) == key
+
+
+@pytest.mark.parametrize("result", [{1, 2}, Path("here"), 1j, pd.Series([1.0])], ids=repr)
+def test_results_that_would_come_back_as_something_else_are_refused(tmp_path, result):
+    with pytest.raises(TypeError, match="to be known again"):
+        Store(tmp_path).put("it", (result,))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        pd.DataFrame({("a", "b"): [1]}),
+        pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(0, 1), (0, 2)])),
+    ],
+    ids=["names twice", "pairs as names", "two indices"],
+)
+def test_tables_that_would_come_back_as_others_are_refused(tmp_path, table):
+    with pytest.raises(TypeError, match="a table must have"):
+        Store(tmp_path).put("it", (table,))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_value_at_the_place_of_a_result_is_refused(games, tmp_path):
+    games["one"].save(tmp_path / "it.npz")
+    with pytest.raises(ValueError, match=r"no result, remove it: .*it\.npz holds a MarkovGame"):
+        Store(tmp_path).get("it")
+
+
+def test_a_function_without_a_file_is_refused(tmp_path):
+    code = f"from malfl.studies import Store\ndef f(): return 1\nStore({str(tmp_path)!r}).call(f)\n"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "__main__ has no file to know its code by; put it into a module" in ended.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -457,6 +457,12 @@ GOOD = {"games": {}, "training": SMALL, "estimators": {"it": Structural()}, "see
         ({"seeds": [0.5]}, TypeError, r"seeds\[0\] must be a whole number, got 0\.5"),
         ({"agents": [0, 2]}, ValueError, r"agents must lie in 0\.\.1, got 2"),
         ({"improvements": [1, 5]}, ValueError, r"improvements must lie in 1\.\.4, got 5"),
+        ({"improvements": [1.5]}, TypeError, "improvements must be a whole number, got 1.5"),
+        ({"improvements": []}, TypeError, "improvements must be a sequence of one or more"),
+        ({"agents": ()}, TypeError, r"agents must be a sequence of one or more, got \(\)"),
+        ({"agents": 0}, TypeError, "agents must be a sequence of one or more, got 0"),
+        ({"games": malfl.gridworlds.ma_lfl("hom")}, TypeError, "games must be of type Mapping"),
+        ({"estimators": Structural()}, TypeError, "estimators must be of type Mapping"),
         ({"improvements": [0]}, ValueError, r"improvements must lie in 1\.\.4, got 0"),
         ({"training": SMALL.but(learners="Q-learning")}, TypeError, "learners"),
         (
