@@ -565,7 +565,5 @@ def test_there_is_a_processor():
 
 
 def test_what_is_no_executor_is_named():
-    with pytest.raises(
-        TypeError, match="executor must be one of concurrent.futures, got 'threads'"
-    ):
+    with pytest.raises(TypeError, match="executor must be one of concurrent"):
         run(abs, [(1,)], executor="threads")
