@@ -11,7 +11,7 @@ from typing import Any
 
 from doit.tools import config_changed
 
-from rules.chapters import BUILD, RESULTS, ROOT, chapters, longest_first
+from rules.chapters import AFTER, BUILD, RESULTS, ROOT, chapters, longest_first
 from rules.execution import execute
 from rules.gathering import GATHERED, gather, update_repository
 from rules.site import known_repository, make_site
@@ -34,14 +34,18 @@ os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 def task_execute() -> Iterator[dict[str, Any]]:
     """Execute a chapter, unless it was with the same code, parameters and versions.
 
-    A chapter that measures times waits until all others are done, and has the machine to itself.
+    A chapter that measures times waits until all others are done, and has the machine to itself;
+    one that uses runs of another waits until these are stored.
     """
-    others = [f"execute:{one.name}" for one in chapters() if not one.measures_time]
+    others = [one.name for one in chapters() if not one.measures_time]
+    for chapter in chapters():
+        _ = chapter.fingerprint  # which refuses unknown parameters, before anything runs
     for chapter in longest_first():
+        first = others if chapter.measures_time else AFTER.get(chapter.name, [])
         yield {
             "name": chapter.name,
             "uptodate": [chapter.is_current],
-            "task_dep": others if chapter.measures_time else [],
+            "task_dep": [f"execute:{name}" for name in first],
             "targets": [str(chapter.executed)],
             "actions": [(execute, [chapter])],
         }

@@ -33,6 +33,8 @@ RESULTS = BUILD / "results"
 STORE = BUILD / "store"
 SECONDS = ROOT / "rules" / "seconds.yaml"
 RULES = ("chapters.py", "execution.py")  # that decide what an executed chapter holds
+#: Chapters that use runs of another one, and so come after it.
+AFTER = {"07-how-much-must-be-seen": ["05-where-the-printed-numbers-come-from"]}
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,7 @@ def chapters() -> tuple[Chapter, ...]:
 def longest_first() -> list[Chapter]:
     """Chapters by the seconds that they last took here, or by those that the repository records.
 
-    So none that takes long begins last. Of two that share stored runs, the one that makes them
-    takes longer and so begins first.
+    So none that takes long begins last.
     """
     recorded = yaml.safe_load(SECONDS.read_text()) if SECONDS.exists() else {}
 

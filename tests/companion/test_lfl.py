@@ -429,10 +429,12 @@ def scored():
         str(k): Finds(found_reward(values, deviation, fit), shown=shown)
         for k, (fit, _) in enumerate(TRUSTED)
     }
-    table = lfl.scores(
-        a_game(), observers, seeds=[4, 1], steps=12, alpha=ALPHA, model_alpha=MODEL_ALPHA,
-        improvements=SCORED,
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("malfl.progress.cores", lambda: 1)  # what is shown comes in order
+        table = lfl.scores(
+            a_game(), observers, seeds=[4, 1], steps=12, alpha=ALPHA, model_alpha=MODEL_ALPHA,
+            improvements=SCORED,
+        )  # fmt: skip
     return table, shown, values, values - deviation
 
 
@@ -532,10 +534,11 @@ def test_the_same_seeds_give_the_same_scores():
     assert (one["score"] != other["score"]).all()
 
 
-def test_by_default_the_setting_is_the_papers():
+def test_by_default_the_setting_is_the_papers(monkeypatch):
     """Alpha .3, a model's alpha of .7, 1000 steps, and each learner's improvements."""
     game = malfl.gridworlds.lfl()
     look = Finds(found_reward(game.rewards[0]))
+    monkeypatch.setattr("malfl.progress.cores", lambda: 1)  # what is shown comes in order
     table = lfl.scores(game, {"look": look}, seeds=[0])
     views = [view for view, _ in look.shown]
     shown = [(len(v.counts), v.alpha, v.counts.sum() / len(v.counts)) for v in views]
