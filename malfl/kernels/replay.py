@@ -115,25 +115,26 @@ def replay_errors(
     codes, ends, last = steps
     states, pairs = learner
     policy, bonus, _, gamma, beta, executed = update
-    own = policy.size // reward.size
+    # Unsigned indices spare numba's test for those that count from an array's end.
+    own, one = np.uint64(policy.size // reward.size), np.uint64(1)
     first, beyond = np.searchsorted(ends, begin, "right") - 1, np.searchsorted(ends, end)
     for episode in range(first, beyond):
         final = ends[episode + 1]
         for t in range(max(begin, ends[episode]), min(end, final)):
             code = codes[t]
-            s, i = states[code], pairs[code]
+            s, i = np.uint64(states[code]), np.uint64(pairs[code])
             if executed and t + 1 < final:
-                j = pairs[codes[t + 1]]
+                j = np.uint64(pairs[codes[t + 1]])
                 mean, spread = q[j] + bonus[j], variance[j]
                 same = 1.0 if j == i else 0.0
             else:
-                after = states[codes[t + 1]] if t + 1 < final else np.int64(last[episode])
+                after = np.uint64(states[codes[t + 1]] if t + 1 < final else last[episode])
                 mean, square, spread = 0.0, 0.0, 0.0
-                for j in range(after * own, (after + 1) * own):
-                    worth = q[j] + bonus[j]
-                    mean += policy[j] * worth
-                    square += policy[j] * worth * worth
-                    spread += policy[j] * variance[j]
+                for k in range(after * own, (after + one) * own):
+                    worth = q[k] + bonus[k]
+                    mean += policy[k] * worth
+                    square += policy[k] * worth * worth
+                    spread += policy[k] * variance[k]
                 spread += max(square - mean * mean, 0.0)
                 same = policy[i] if after == s else 0.0
             q[i] += beta * (reward[s] + gamma * mean - q[i])

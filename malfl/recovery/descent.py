@@ -136,7 +136,8 @@ def descend(
     if start is not None:
         x[:size] = start
     mean, square = np.zeros_like(x), np.zeros_like(x)
-    equations = both.data, both.indices, both.indptr, system.targets, system.weights
+    columns, begins = both.indices.astype(np.uint64), both.indptr.astype(np.uint64)
+    equations = both.data, columns, begins, system.targets, system.weights
     for done in range(0, steps, CALL_STEPS):
         end = min(done + CALL_STEPS, steps)
         kernel.descend(*equations, done, end, rate, mean, square, x)

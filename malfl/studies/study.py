@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -250,7 +251,22 @@ class Study:
         TypeError, ValueError
             If a game of ``against`` is none or has other states or actions.
         """
-        for name, truth in (against or {}).items():
+        self._check_truths(against or {})
+        folder = None if store is None else Store(store)
+        runs = [
+            _Run(self, name, seed, against or {name: game}, folder)
+            for name, game in self.games.items()
+            for seed in self.seeds
+        ]
+        left = [run for run in runs if run.missing]
+        calls = [run.call() for run in left]
+        progress.run(_compared, calls, executor, lambda k, rows: left[k].add(rows))
+        columns = ["game", "seed", "agent", "estimator", "improvements", "truth"]
+        rows = [row for run in runs for row in run.rows()]
+        return pd.DataFrame(rows, columns=[*columns, *Comparison._fields])
+
+    def _check_truths(self, against: Mapping[str, MarkovGame]) -> None:
+        for name, truth in against.items():
             checks.instance(truth, MarkovGame, f"against[{name!r}]", "with rewards to compare with")
             for game in self.games.values():
                 if (truth.n_states, truth.actions) != (game.n_states, game.actions):
@@ -258,35 +274,6 @@ class Study:
                         f"against[{name!r}] must have {game.n_states} states and actions "
                         f"{game.actions}, got {truth.n_states} and {truth.actions}"
                     )
-        runs = [(name, game, seed) for name, game in self.games.items() for seed in self.seeds]
-        lengths = self.improvements or [self.training.iterations - 1]
-        known = _Known(self, lengths, None if store is None else Store(store))
-        calls, numbers = [], []
-        for number, (name, game, seed) in enumerate(runs):
-            truths = {name: game} if against is None else dict(against)
-            missing = known.missing(number, game, seed, truths)
-            if missing:
-                calls.append(
-                    (
-                        game,
-                        self.training,
-                        seed,
-                        missing,
-                        self.agents,
-                        lengths,
-                        tuple(truths.values()),
-                    )
-                )
-                numbers.append(number)
-
-        progress.run(_compared, calls, executor, lambda k, rows: known.add(numbers[k], rows))
-        rows = [
-            (name, seed, *row)
-            for number, (name, _, seed) in enumerate(runs)
-            for row in known.rows(number, against or {name: None})
-        ]
-        columns = ["game", "seed", "agent", "estimator", "improvements", "truth"]
-        return pd.DataFrame(rows, columns=[*columns, *Comparison._fields])
 
     def forecasts(
         self, *, executor: Executor | None = None, store: str | PathLike[str] | None = None
@@ -354,64 +341,59 @@ def run_all(
     return [made[key] for key in keys]
 
 
-class _Known:
-    """Comparisons of a study's runs, by estimator; those in the store, and what is added."""
+class _Run:
+    """A game and a seed of a study, with the comparisons that are known: stored, or added."""
 
-    def __init__(self, study: Study, lengths: Sequence[int], store: Store | None) -> None:
-        self.study, self.lengths, self.store = study, lengths, store
-        self.keys: dict[tuple[int, str], str] = {}
-        #: By number of the run and estimator: by agent, improvements and truth, a comparison.
-        self.found: dict[tuple[int, str], dict[tuple[int, int, str], tuple[Any, ...]]] = {}
-        self.truths: dict[int, dict[str, str]] = {}
-
-    def missing(
-        self, number: int, game: MarkovGame, seed: int, truths: Mapping[str, MarkovGame]
-    ) -> dict[str, Estimator]:
-        """Estimators of a run of which some comparison is not known."""
-        self.truths[number] = {
-            name: name if self.store is None else key_of(other) for name, other in truths.items()
+    def __init__(
+        self,
+        study: Study,
+        name: str,
+        seed: int,
+        truths: Mapping[str, MarkovGame],
+        store: Store | None,
+    ) -> None:
+        self.study, self.name, self.game, self.seed = study, name, study.games[name], seed
+        self.agents = study.agents or range(self.game.n_agents)
+        self.lengths = study.improvements or [study.training.iterations - 1]
+        self.truths, self.store = truths, store
+        # A store knows a truth by what it is, not by its name, which is the caller's.
+        self.known_as = {name: key_of(one) if store else name for name, one in truths.items()}
+        self.keys: dict[str, str] = {}
+        #: By estimator: by agent, improvements and truth, a comparison.
+        self.found: dict[str, dict[tuple[int, int, str], tuple[Any, ...]]] = {}
+        for estimator, one in study.estimators.items():
+            key = key_of(_compared, self.game, study.training, seed, one) if store else ""
+            self.keys[estimator] = key
+            self.found[estimator] = dict(store.get(key) or ()) if store else {}
+        wanted = set(product(self.agents, self.lengths, self.known_as.values()))
+        self.missing = {
+            estimator: one
+            for estimator, one in study.estimators.items()
+            if not wanted <= self.found[estimator].keys()
         }
-        return {
-            name: one
-            for name, one in self.study.estimators.items()
-            if not self._is_known(number, game, seed, name, one)
-        }
 
-    def _is_known(
-        self, number: int, game: MarkovGame, seed: int, name: str, one: Estimator
-    ) -> bool:
-        self.found[number, name] = {}
-        if self.store is None:
-            return False
-        key = key_of(_compared, game, self.study.training, seed, one)
-        self.keys[number, name] = key
-        self.found[number, name] = dict(self.store.get(key) or ())
-        return all(
-            (agent, length, truth) in self.found[number, name]
-            for agent in self.study.agents or range(game.n_agents)
-            for length in self.lengths
-            for truth in self.truths[number].values()
-        )
+    def call(self) -> tuple[Any, ...]:
+        """Arguments of `_compared` for what is missing."""
+        truths = tuple(self.truths.values())
+        training, agents = self.study.training, self.study.agents
+        return self.game, training, self.seed, self.missing, agents, self.lengths, truths
 
-    def add(self, number: int, rows: Sequence[tuple[Any, ...]]) -> None:
+    def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Take the rows of `_compared`, and store them."""
-        truths = list(self.truths[number].values())
-        for agent, name, length, truth, *scores in rows:
-            self.found[number, name][agent, length, truths[truth]] = tuple(scores)
-        for name in {row[1] for row in rows}:
+        truths = list(self.known_as.values())
+        for agent, estimator, length, truth, *scores in rows:
+            self.found[estimator][agent, length, truths[truth]] = tuple(scores)
+        for estimator in self.missing:
             if self.store is not None:
-                self.store.put(self.keys[number, name], tuple(self.found[number, name].items()))
+                self.store.put(self.keys[estimator], tuple(self.found[estimator].items()))
 
-    def rows(self, number: int, truths: Mapping[str, object]) -> list[tuple[Any, ...]]:
-        """Rows of a run, in the order in which they are reported."""
-        game = list(self.study.games.values())[number // len(self.study.seeds)]
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Of `Study.scores`, in the order in which they are reported."""
+        order = product(self.agents, self.study.estimators, self.lengths, self.known_as.items())
         return [
-            (agent, name, length, truth, *self.found[number, name][agent, length, key])
-            for agent in self.study.agents or range(game.n_agents)
-            for name in self.study.estimators
-            for length in self.lengths
-            for truth, key in self.truths[number].items()
-            if truth in truths
+            (self.name, self.seed, agent, estimator, length, truth)
+            + self.found[estimator][agent, length, known_as]
+            for agent, estimator, length, (truth, known_as) in order
         ]
 
 
