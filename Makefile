@@ -19,7 +19,7 @@ test: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(MAKE) book PROFILE=quick
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/kernels
 
 bench: .venv/installed
