@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,8 @@ IntArray = npt.NDArray[np.integer[Any]]
 WordArray = npt.NDArray[np.uint64 | np.uint32]
 
 ROUNDING = 1e-9  # how far probabilities may stray from summing to one
+NEAREST_TO_1 = 1 - 1e-12  # discount; nearer to 1, rounding outweighs what values differ by
+LONGEST = 100  # characters of a value that an error shows
 
 
 def count(value: object, name: str, at_least: int = 1) -> int:
@@ -24,9 +27,9 @@ def count(value: object, name: str, at_least: int = 1) -> int:
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+        raise TypeError(f"{name} must be a whole number, got {shown(value)}") from None
     if number < at_least:
-        raise ValueError(f"{name} must be at least {at_least}, got {number}")
+        raise ValueError(f"{name} must be at least {at_least}, got {shown(number)}")
     return number
 
 
@@ -34,27 +37,28 @@ def index(value: object, name: str, size: int) -> int:
     """Return ``value`` as an int; raise unless it lies in ``0..size-1``."""
     number = count(value, name, at_least=0)
     if number >= size:
-        raise ValueError(f"{name} must lie in 0..{size - 1}, got {number}")
+        raise ValueError(f"{name} must lie in 0..{size - 1}, got {shown(number)}")
     return number
 
 
 def choice(value: Name, name: str, allowed: Sequence[str]) -> Name:
     """Return ``value``; raise unless it is one of ``allowed``."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {shown(value)}")
     return value
 
 
 def real(value: float, name: str) -> float:
-    """Return ``value`` as a finite float."""
+    """Return ``value`` as a finite float; raise unless it is a real number."""
+    single = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if isinstance(single, bool | np.bool_) or not isinstance(single, Real):
+        raise TypeError(f"{name} must be a number, got {shown(value)}")
     try:
-        if isinstance(value, str):
-            raise TypeError
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
+        number = float(single)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {number}")
+        raise ValueError(f"{name} must be finite, got {shown(value)}")
     return number
 
 
@@ -67,10 +71,12 @@ def positive(value: float, name: str) -> float:
 
 
 def discount(value: float, name: str = "gamma") -> float:
-    """Return ``value`` as a float; raise unless it lies in [0, 1)."""
+    """Return ``value`` as a float; raise unless it lies in [0, 1), not next to 1."""
     number = real(value, name)
     if not 0 <= number < 1:
         raise ValueError(f"{name} must lie in [0, 1), got {number}")
+    if number > NEAREST_TO_1:
+        raise ValueError(f"{name} must be at most 1 - 1e-12, got 1 - {1 - number:.3g}")
     return number
 
 
@@ -99,10 +105,13 @@ def generator(seed: int | np.random.Generator, name: str = "seed") -> np.random.
     )
 
 
-def sequence(values: object, name: str) -> None:
-    """Raise unless ``values`` has a length and can be gone through."""
-    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str):
-        raise TypeError(f"{name} must be a sequence with one entry for each agent, got {values!r}")
+def sequence(values: object, name: str, of: str = "one entry for each agent") -> None:
+    """Raise unless ``values`` has a length and can be gone through; ``of`` says what it holds."""
+    single = isinstance(values, str | bytes) or (isinstance(values, np.ndarray) and not values.ndim)
+    if single or not isinstance(values, Sequence | np.ndarray):
+        raise TypeError(f"{name} must be a sequence with {of}, got {shown(values)}")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries; fill them, or leave them out")
 
 
 def one_per_agent(values: Sequence[object], name: str, agents: int) -> None:
@@ -128,9 +137,9 @@ def memory(size: int, what: str, instead: str) -> None:
     """Raise unless ``size`` bytes are free; ``instead`` says what to do without them."""
     free = psutil.virtual_memory().available
     if size > free:
+        needed = f"{size / 2**30:.3g}" if size < 2**1000 else "more than 1e200"
         raise MemoryError(
-            f"{what} would need {size / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free; "
-            f"{instead}"
+            f"{what} would need {needed} GiB, and {free / 2**30:.3g} GiB are free; {instead}"
         )
 
 
@@ -147,6 +156,15 @@ def instance(value: object, kind: type, name: str, hint: str) -> None:
         )
 
 
+def shown(value: object) -> str:
+    """``repr(value)`` for an error, cut where it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # such as of an integer of more than 4300 digits
+        text = f"of type {type(value).__name__}"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     """Index of the first true entry of ``mask``."""
     return tuple(int(i) for i in np.argwhere(mask)[0])
@@ -154,13 +172,26 @@ def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
 
 def numbers(values: npt.ArrayLike, name: str) -> FloatArray:
     """Return ``values`` as a float array of its own; raise if it is not numeric."""
+    array = any_numbers(values, name)
+    with np.errstate(over="ignore"):  # of wider floats: `finite` names the entry
+        return array.astype(np.float64, copy=False)
+
+
+def any_numbers(values: object, name: str) -> npt.NDArray[Any]:
+    """Return ``values`` as an array of its own, row by row in memory, of whatever real type.
+
+    Raises if anything in it is no number, or masked.
+    """
+    parts = values if isinstance(values, list | tuple) else (values,)
+    if any(np.ma.is_masked(part) for part in parts):
+        raise ValueError(f"{name} has masked entries; fill them, or leave them out")
     try:
-        array = np.array(values)
-    except ValueError as error:
+        array = np.array(values, order="C")
+    except (ValueError, TypeError, OverflowError) as error:
         raise TypeError(f"{name} must be an array of numbers: {error}") from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be an array of real numbers, got {array.dtype}")
-    return array.astype(np.float64, copy=False)
+    return array
 
 
 def finite(values: npt.ArrayLike, name: str) -> FloatArray:
@@ -203,8 +234,12 @@ def whole(
 
 
 def distributions(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> FloatArray:
-    """Return ``values`` as floats of ``shape`` whose last axis is a probability distribution."""
-    array = finite(values, name)
+    """Return ``values`` as floats of ``shape`` whose last axis is a probability distribution.
+
+    Floats of less than eight bytes may stray from summing to 1 by more, and are put right.
+    """
+    given = any_numbers(values, name)
+    array, rounding = finite(given, name), rounding_of(given.dtype)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     if (array < 0).any():
@@ -213,11 +248,17 @@ def distributions(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> F
             f"{name}{list(where)} is {array[where]:g}; probabilities must be 0 or more"
         )
     sums = array.sum(axis=-1)
-    bad = np.atleast_1d(np.abs(sums - 1) > ROUNDING)
+    bad = np.atleast_1d(np.abs(sums - 1) > rounding)
     if bad.any():
         where = first(bad) if sums.ndim else ()
         raise ValueError(f"{name}{list(where)} sums to {sums[where]:.12g}; it must sum to 1")
-    return array
+    return array if rounding == ROUNDING else array / sums[..., None]
+
+
+def rounding_of(kind: np.dtype[Any]) -> float:
+    """How far probabilities of this type may stray from summing to one."""
+    narrow = kind.kind == "f" and kind.itemsize < 8
+    return 4 * float(np.finfo(kind).eps) if narrow else ROUNDING
 
 
 def histories(

@@ -1,4 +1,5 @@
 import os
+import signal
 
 # One BLAS thread, before NumPy starts them: small matrices gain nothing from more, and on a busy
 # machine threads that wait for each other take minutes.
@@ -10,6 +11,9 @@ from drawn import GAMES, random_game, random_policies
 
 from malfl import LearningLog, MarkovGame, learn
 from malfl.games import gridworlds
+
+# Whoever starts tests in the background may have them ignore interrupts, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=os.environ.get("NUMBA_DISABLE_JIT") == "1")

@@ -52,6 +52,7 @@ def epic(
     ValueError
         If a reward has another shape, is NaN or infinite, or is nothing but a shaping.
     """
+    checks.instance(dynamics, Dynamics, "dynamics", "or a MarkovGame")
     agent, joint_policy = dynamics.check_agent(agent), dynamics.check_policies(policies)
 
     def length(reward: FloatArray) -> float:
@@ -94,6 +95,7 @@ def starc(
     ValueError
         As `epic` does. An agent with a single action has no reward but shapings.
     """
+    checks.instance(dynamics, Dynamics, "dynamics", "or a MarkovGame")
     agent, joint_policy = dynamics.check_agent(agent), dynamics.check_policies(policies)
     moves = own_transitions(dynamics, joint_policy, agent)
     uniform = joint_probabilities(dynamics, joint_policy, leave_out=agent) / dynamics.actions[agent]

@@ -88,8 +88,10 @@ def identifiability(
         singular value`` of what is fixed (infinite if nothing is), and ``condition``, the largest
         over it.
     """
+    checks.instance(dynamics, Dynamics, "dynamics", "or a MarkovGame")
     of = dynamics.check_agent(of, "of")
     histories = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
+    checks.sequence(improvements, "improvements", "whole numbers")
     rows = []
     for h in improvements:
         checks.index(checks.count(h, "improvements") - 1, "improvements - 1", len(histories[of]))
@@ -126,6 +128,7 @@ def _system(
     dynamics: Dynamics, policies: Sequence[npt.ArrayLike], of: int, reward_class: RewardClass
 ) -> ConsistencySystem:
     """The equations for improvements upon ``policies``; whereto does not matter."""
+    checks.instance(dynamics, Dynamics, "dynamics", "or a MarkovGame")
     of = dynamics.check_agent(of, "of")
     histories = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
     later = [

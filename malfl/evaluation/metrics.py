@@ -111,12 +111,23 @@ def prediction_half_width(sd: float, n: int) -> float:
     sd
         Sample standard deviation of the n runs.
     """
+    sd, n = checks.real(sd, "sd"), checks.count(n, "n")
     return float(stats.t.ppf(0.975, n - 1) * sd * np.sqrt(1 + 1 / n)) if n > 1 else 0.0
 
 
 def normalised(reward: npt.ArrayLike) -> FloatArray:
-    """A reward shifted and scaled to [0, 1], NaN entries kept; 0 where it is constant."""
+    """A reward shifted and scaled to [0, 1], NaN entries kept; 0 where it is constant.
+
+    Raises
+    ------
+    ValueError
+        If an entry is infinite, or none is known.
+    """
     values = checks.numbers(reward, "reward")
+    known = values[~np.isnan(values)]
+    checks.finite(known, "reward, where it is known,")
+    if known.size == 0:
+        raise ValueError(f"reward must have an entry that is known, got shape {values.shape}")
     low, high = np.nanmin(values), np.nanmax(values)
     return np.asarray((values - low) / (high - low if high > low else 1.0))
 

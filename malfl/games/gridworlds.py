@@ -13,6 +13,9 @@ from malfl.games.markov import MarkovGame
 MOVES = {"down": (1, 0), "up": (-1, 0), "left": (0, -1), "right": (0, 1), "stay": (0, 0)}
 """Row and column steps of the five actions, in the order of their numbers."""
 
+BYTES = 110  # of memory for each way from a state to a next one, while a grid is built
+MANY = 50  # agents; more are as impossible
+
 Kind = Literal["hom", "het"]
 
 
@@ -21,7 +24,8 @@ def positions(size: int, agents: int = 1) -> IntArray:
 
     Agent 0's cell varies slowest over the ``S = size ** (2 * N)`` joint states.
     """
-    cells = size * size
+    cells = checks.count(size, "size") ** 2
+    _check_room(16 * cells ** min(checks.count(agents, "agents"), MANY), size, agents)
     return np.array(np.unravel_index(np.arange(cells**agents), (cells,) * agents)).T
 
 
@@ -58,6 +62,9 @@ def ma_lfl(
     checks.count(size, "size", at_least=2)
     checks.count(agents, "agents")
     checks.probability(slip, "slip")
+    branches = len(MOVES) if slip else 1
+    rows = (size * size * len(MOVES)) ** min(agents, MANY)
+    _check_room(BYTES * rows * branches ** min(agents, MANY), size, agents)
     goal = size * size - 1
     one = _moves(size, tuple(MOVES.values()), jumps={goal: 0})
     one = (1 - slip) * one + slip * _averaged_over_actions(one, len(MOVES))
@@ -78,6 +85,11 @@ def ma_lfl(
         start=0,
         gamma=gamma,
     )
+
+
+def _check_room(size_in_memory: int, size: int, agents: int) -> None:
+    what = f"a grid of size {checks.shown(size)} with {checks.shown(agents)} agents"
+    checks.memory(size_in_memory, what, "take a smaller size, or fewer agents")
 
 
 def lfl() -> MarkovGame:

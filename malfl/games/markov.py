@@ -208,11 +208,12 @@ def _transition_matrix(
 ) -> csr_array:
     joint = prod(actions)
     if issparse(transitions):
-        if transitions.ndim != 2 or transitions.dtype.kind not in "biuf":
+        if transitions.ndim != 2 or transitions.dtype.kind not in "iuf":
             raise TypeError(
                 f"transitions must be a matrix of real numbers, got {transitions.ndim} dimensions "
                 f"of {transitions.dtype}"
             )
+        kind = transitions.dtype
         matrix = csr_array(transitions, dtype=np.float64, copy=True)
         try:
             matrix.check_format()
@@ -226,10 +227,8 @@ def _transition_matrix(
                 f"transitions must have shape (S * {joint}, S) with S >= 1, got {matrix.shape}"
             )
     else:
-        try:
-            array = np.array(transitions)  # a copy: what is frozen must not be shared
-        except ValueError as error:
-            raise TypeError(f"transitions must be an array of numbers: {error}") from None
+        array = checks.any_numbers(transitions, "transitions")
+        kind = array.dtype
         states = array.shape[0] if array.ndim else 0
         if states == 0:
             raise ValueError(f"transitions must have at least one state, got shape {array.shape}")
@@ -238,7 +237,7 @@ def _transition_matrix(
         else:
             matrix = _from_probabilities(checks.finite(array, "transitions"), actions)
     matrix.sum_duplicates()
-    _check_rows(matrix, joint)
+    _check_rows(matrix, joint, checks.rounding_of(kind))
     matrix.eliminate_zeros()
     freeze(matrix)
     return matrix
@@ -274,7 +273,8 @@ def _from_probabilities(array: FloatArray, actions: tuple[int, ...]) -> csr_arra
     return csr_array((rows[reached], reached.nonzero()[1], ends), shape=rows.shape)
 
 
-def _check_rows(matrix: csr_array, joint: int) -> None:
+def _check_rows(matrix: csr_array, joint: int, rounding: float) -> None:
+    """Raise unless rows are distributions; those of narrow floats are put right."""
     bad = ~np.isfinite(matrix.data) | (matrix.data < 0)
     if bad.any():
         entry = checks.first(bad)[0]
@@ -284,10 +284,12 @@ def _check_rows(matrix: csr_array, joint: int) -> None:
             f"{matrix.indices[entry]} is {matrix.data[entry]:g}; probabilities must be 0 or more"
         )
     sums = matrix.sum(axis=1)
-    off = np.abs(sums - 1) > checks.ROUNDING
+    off = np.abs(sums - 1) > rounding
     if off.any():
         row = checks.first(off)[0]
         raise ValueError(
             f"transitions from state {row // joint} under joint action {row % joint} "
             f"sum to {sums[row]:.12g}; they must sum to 1"
         )
+    if rounding > checks.ROUNDING:
+        matrix.data /= np.repeat(sums, np.diff(matrix.indptr))

@@ -161,7 +161,7 @@ def induced_mdp(game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int)
     MarkovGame
         A game of one agent.
     """
-    agent, joint_policy = game.check_agent(agent), game.check_policies(policies)
+    agent, joint_policy = _checked(game, policies, agent)
     return MarkovGame(
         actions=(game.actions[agent],),
         transitions=own_transitions(game, joint_policy, agent),
@@ -184,7 +184,7 @@ def soft_value(
     RuntimeError
         If the iteration does not get there.
     """
-    agent, joint_policy = game.check_agent(agent), game.check_policies(policies)
+    agent, joint_policy = _checked(game, policies, agent)
     (value,) = _soft_values(game, joint_policy, [agent], alpha)
     return np.asarray(value)
 
@@ -200,13 +200,11 @@ def soft_value_error(
 
     It is the largest change by one more backup, over 1 - gamma: backups shrink distances by gamma.
     """
-    agent, joint_policy = game.check_agent(agent), game.check_policies(policies)
+    agent, joint_policy = _checked(game, policies, agent)
     probabilities = joint_probabilities(game, joint_policy)
     (gain,) = _gains(game, joint_policy, probabilities, [agent], alpha)
-    claimed = checks.finite(value, "value")
-    if claimed.shape != (game.n_states,):
-        raise ValueError(f"value must have shape {(game.n_states,)}, got {claimed.shape}")
-    return _error(state_transitions(game, probabilities), gain, game.gamma, claimed)
+    chain = state_transitions(game, probabilities)
+    return _error(chain, gain, game.gamma, _checked_value(game, value))
 
 
 def soft_q(
@@ -221,7 +219,8 @@ def soft_q(
     alpha
         Entropy coefficient, greater than 0.
     """
-    return _backup(game, agent, soft_value(game, policies, agent, alpha))
+    value = soft_value(game, policies, agent, alpha)
+    return _backup(game, agent, value)
 
 
 def marginal_soft_q(
@@ -241,15 +240,17 @@ def marginal_backup(
     value
         Of the states, (S,).
     """
-    q = _backup(game, agent, value)
-    return over_opponents(game, game.check_policies(policies), agent, q)
+    agent, joint_policy = _checked(game, policies, agent)
+    q = _backup(game, agent, _checked_value(game, value))
+    return over_opponents(game, joint_policy, agent, q)
 
 
 def soft_return(
     game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int, alpha: float
 ) -> float:
     """The entropy-regularised objective J_soft of Eq. 1, from the start distribution."""
-    return float(game.start @ soft_value(game, policies, agent, alpha))
+    value = soft_value(game, policies, agent, alpha)
+    return float(game.start @ value)
 
 
 def improve_all(
@@ -262,7 +263,7 @@ def improve_all(
     (q, policies)
         Each one (S, A_i) array an agent.
     """
-    joint_policy = game.check_policies(policies)
+    _, joint_policy = _checked(game, policies)
     values = _soft_values(game, joint_policy, range(game.n_agents), alpha)
     q = tuple(
         over_opponents(game, joint_policy, i, _backup(game, i, value))
@@ -300,6 +301,8 @@ def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> Sof
     RuntimeError
         If the tolerance is not met within 1000 improvements.
     """
+    checks.instance(mdp, MarkovGame, "mdp", "with rewards; see induced_mdp")
+    checks.positive(tolerance, "tolerance")
     if mdp.n_agents != 1:
         raise ValueError(f"mdp must have one agent, got {mdp.n_agents}; see induced_mdp")
     policies = mdp.uniform_policies()
@@ -311,6 +314,21 @@ def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> Sof
         if residual <= tolerance * max(1.0, float(np.abs(value).max())):
             return SoftOptimum(policies[0], q, value, residual)
     raise RuntimeError(f"soft policy iteration stopped at residual {residual:.3g}")
+
+
+def _checked(
+    game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int = 0
+) -> tuple[int, Policies]:
+    """An agent and a joint policy; raises unless they are of the game, and this has rewards."""
+    checks.instance(game, MarkovGame, "game", "with rewards")
+    return game.check_agent(agent), game.check_policies(policies)
+
+
+def _checked_value(game: MarkovGame, value: npt.ArrayLike) -> FloatArray:
+    claimed = checks.finite(value, "value")
+    if claimed.shape != (game.n_states,):
+        raise ValueError(f"value must have shape {(game.n_states,)}, got {claimed.shape}")
+    return claimed
 
 
 def _backup(game: MarkovGame, agent: int, value: FloatArray) -> FloatArray:

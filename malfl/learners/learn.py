@@ -92,18 +92,22 @@ def learn_all(
     TypeError, ValueError
         As `learn` does; before any run begins.
     """
-    checks.instance(training, Training, "training", "with what learn takes beside it")
-    for game in games:
-        check_training(game, training, record)
+    checks.sequence(games, "games", "one or more of them")
+    checks.sequence(seeds, "seeds", "a whole number for each run of a game")
+    for k, game in enumerate(games):
+        check_training(game, training, record, f"games[{k}]")
     numbers = [checks.count(seed, f"seeds[{k}]", 0) for k, seed in enumerate(seeds)]
     calls = [(game, training, seed, None, record) for game in games for seed in numbers]
     logs = progress.run(train, calls, executor)
     return [logs[k * len(numbers) : (k + 1) * len(numbers)] for k in range(len(games))]
 
 
-def check_training(game: MarkovGame, training: Training, record: bool = False) -> None:
-    """Raise unless agents can be trained so in a game; see `learn`."""
-    checks.instance(game, MarkovGame, "game", "with rewards to learn from")
+def check_training(
+    game: MarkovGame, training: Training, record: bool = False, name: str = "game"
+) -> None:
+    """Raise unless agents can be trained so in a game, called ``name``; see `learn`."""
+    checks.instance(game, MarkovGame, name, "with rewards to learn from")
+    checks.instance(training, Training, "training", "with what learn takes beside it")
     if not isinstance(record, bool):
         raise TypeError(f"record must be True or False, got {record!r}")
     for i, one in enumerate(training.learner_of(game.n_agents)):

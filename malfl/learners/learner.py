@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from malfl import checks
 from malfl.checks import FloatArray, WordArray
 from malfl.games.markov import MarkovGame, Policies
 from malfl.games.soft import improve
@@ -39,7 +40,7 @@ class Improvement(NamedTuple):
 
 def soft_improvement(values: FloatArray, alpha: float) -> Improvement:
     """The improvement of Eq. 6 by any values (S, A_i)."""
-    return Improvement(improve(values, alpha), values)
+    return Improvement(improve(checks.finite(values, "values"), alpha), values)
 
 
 class Learning(Protocol):

@@ -108,7 +108,8 @@ def iterate_exactly(
     """
     checks.instance(game, MarkovGame, "game", "with rewards to learn from")
     iterations = checks.count(iterations, "iterations")
-    history = [game.uniform_policies() if initial is None else game.check_policies(initial)]
+    start = game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
+    history = [start]
     for _ in range(iterations):
         history.append(improve_all(game, history[-1], alpha)[1])
     return tuple(np.array(agent) for agent in zip(*history, strict=True))

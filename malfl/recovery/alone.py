@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from malfl import checks
 from malfl.games.markov import Dynamics
 from malfl.play.view import View
 from malfl.recovery.by_prefix import PreparedByPrefix
@@ -30,6 +31,7 @@ def as_if_alone(view: View, of: int) -> View:
     View
         By a bystander, of a game of one agent with the same states.
     """
+    checks.instance(view, View, "view", "see LearningLog.seen_by")
     of = view.check_observed(of)
     dynamics, own = view.dynamics, view.dynamics.own_actions[of]
     states, joint, actions = dynamics.n_states, dynamics.n_joint_actions, dynamics.actions[of]

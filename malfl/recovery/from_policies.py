@@ -47,4 +47,5 @@ def recover_from_policies(
     checks.instance(by, ByConsistency, "by", "such as LeastSquares()")
     of = dynamics.check_agent(of, "of")
     histories = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
+    counts = None if counts is None else checks.counts(counts, "counts")
     return by.recover(dynamics, histories, of, alpha, weights, counts)

@@ -38,6 +38,7 @@ def improvement_targets(
     ValueError
         If ``policies`` are not that, are fewer than two, or one of the agent's has a zero.
     """
+    checks.instance(dynamics, Dynamics, "dynamics", "or a MarkovGame")
     agent, alpha = dynamics.check_agent(agent), checks.positive(alpha, "alpha")
     policies = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
     own = policies[agent]

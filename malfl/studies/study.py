@@ -67,10 +67,11 @@ def recovered(
     seed
         Of estimators that draw something; each begins anew with it.
     """
+    checks.instance(log, LearningLog, "log", "see malfl.learn")
+    _check_estimators(estimators)
+    _check_choices(agents, improvements, log.game, log.iterations)
+    checks.count(seed, "seed", 0)
     lengths = [log.iterations - 1] if improvements is None else list(improvements)
-    for length in lengths:
-        if not 0 < length < log.iterations:
-            raise ValueError(f"improvements must lie in 1..{log.iterations - 1}, got {length}")
     found = []
     for agent in range(log.game.n_agents) if agents is None else agents:
         view = view_of(log, agent)
@@ -97,8 +98,12 @@ def trained_and_recovered(
     alpha: float | None = None,
 ) -> tuple[LearningLog, list[Recovered]]:
     """A run: agents learn, and rewards are recovered; see `recovered`."""
+    check_training(game, training)
+    _check_estimators(estimators)
+    _check_choices(agents, improvements, game, training.iterations)
+    alpha = None if alpha is None else checks.positive(alpha, "alpha")
     record = any(one.needs_steps for one in estimators.values())
-    log = train(game, training, seed, record=record)
+    log = train(game, training, checks.count(seed, "seed", 0), record=record)
     given = {"agents": agents, "improvements": improvements, "alpha": alpha, "seed": seed}
     return log, recovered(log, estimators, **given)  # type: ignore[arg-type]
 
@@ -128,7 +133,10 @@ def errors_of_forecast(
     ndarray
         Shape (H - 1, S), of the policies pi_2..pi_H.
     """
-    log = train(game, training, seed, record=by.needs_steps)
+    check_estimator(by)
+    check_training(game, training)
+    of = game.check_agent(of, "of")
+    log = train(game, training, checks.count(seed, "seed", 0), record=by.needs_steps)
     predicted = forecast(view_of(log, of), of=of, by=by, seed=seed)
     return prediction_error(log.policies[of][2:], predicted.policies)
 
@@ -154,7 +162,14 @@ def misread_alpha(
         Columns ``estimator``, ``factor``, ``PCC`` and ``scale``: the standard deviation of the
         recovered over that of the true reward.
     """
-    log = train(game, training, seed, record=any(one.needs_steps for one in estimators.values()))
+    _check_estimators(estimators)
+    check_training(game, training)
+    agent = game.check_agent(agent)
+    checks.sequence(factors, "factors", "numbers greater than 0")
+    for k, factor in enumerate(factors):
+        checks.positive(factor, f"factors[{k}]")
+    record = any(one.needs_steps for one in estimators.values())
+    log = train(game, training, checks.count(seed, "seed", 0), record=record)
     view, true = view_of(log, agent), game.rewards[agent]
     rows = []
     for name, one in estimators.items():
@@ -201,25 +216,13 @@ class Study:
     def __post_init__(self) -> None:
         checks.instance(self.training, Training, "training", "how agents learn")
         checks.instance(self.games, Mapping, "games", "by name")
-        checks.instance(self.estimators, Mapping, "estimators", "by name")
-        for name in ("agents", "improvements"):
-            chosen = getattr(self, name)
-            if chosen is not None and not (isinstance(chosen, Sequence) and len(chosen)):
-                raise TypeError(f"{name} must be a sequence of one or more, got {chosen!r}")
-        for name, one in self.estimators.items():
-            check_estimator(one, f"estimators[{name!r}]")
+        _check_estimators(self.estimators)
         for name, game in self.games.items():
-            checks.instance(game, MarkovGame, f"games[{name!r}]", "with rewards to learn from")
-            check_training(game, self.training)
-            for agent in self.agents or ():
-                game.check_agent(agent, "agents")
+            check_training(game, self.training, name=f"games[{name!r}]")
+            _check_choices(self.agents, self.improvements, game, self.training.iterations)
+        checks.sequence(self.seeds, "seeds", "a whole number for each run of a game")
         for k, seed in enumerate(self.seeds):
             checks.count(seed, f"seeds[{k}]", at_least=0)
-        for length in self.improvements or ():
-            if not 0 < checks.count(length, "improvements", 0) < self.training.iterations:
-                raise ValueError(
-                    f"improvements must lie in 1..{self.training.iterations - 1}, got {length}"
-                )
 
     def scores(
         self,
@@ -307,6 +310,31 @@ class Study:
         columns += ["error", "error by visits", "error seen", "PCC"]
         rows = [(*name, *row) for name, part in zip(names, parts, strict=True) for row in part]
         return pd.DataFrame(rows, columns=columns)
+
+
+def _check_estimators(estimators: Mapping[str, Estimator]) -> None:
+    checks.instance(estimators, Mapping, "estimators", "by name")
+    for name, one in estimators.items():
+        check_estimator(one, f"estimators[{name!r}]")
+
+
+def _check_choices(
+    agents: Sequence[int] | None,
+    improvements: Sequence[int] | None,
+    game: MarkovGame,
+    iterations: int,
+) -> None:
+    """Raise unless these are agents of the game, and improvements that so many iterations show."""
+    for name, chosen in (("agents", agents), ("improvements", improvements)):
+        if chosen is not None:
+            checks.sequence(chosen, name, "one or more whole numbers")
+            if len(chosen) == 0:
+                raise ValueError(f"{name} must name at least one, got none")
+    for agent in agents or ():
+        game.check_agent(agent, "agents")
+    for length in improvements or ():
+        if not 0 < checks.count(length, "improvements", 0) < iterations:
+            raise ValueError(f"improvements must lie in 1..{iterations - 1}, got {length}")
 
 
 def run_all(

@@ -95,6 +95,10 @@ def random_predictions(
 def _check_ranges(
     numbers: Mapping[str, tuple[int, int]], ranges: Mapping[str, tuple[float, float]]
 ) -> None:
+    for name, ends in {**numbers, **ranges}.items():
+        checks.sequence(ends, name, "the least and the largest")
+        if len(ends) != 2:
+            raise ValueError(f"{name} must be the least and the largest, got {len(ends)} numbers")
     for name, (low, high) in numbers.items():
         checks.count(high, f"{name}[1]", checks.count(low, f"{name}[0]"))
     for name, (least, most) in ranges.items():
@@ -107,6 +111,7 @@ def _check_choices(
 ) -> None:
     options = {"gammas": gammas, "spreads": spreads, "reward_classes": reward_classes}
     for name, values in options.items():
+        checks.sequence(values, name, "what is drawn from")
         if len(values) == 0:
             raise ValueError(f"{name} must name at least one to draw from, got none")
     for k, gamma in enumerate(gammas):
