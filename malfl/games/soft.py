@@ -49,9 +49,24 @@ def improve(q: npt.ArrayLike, alpha: float) -> FloatArray:
     alpha
         Entropy coefficient, greater than 0.
     """
-    return np.asarray(
-        np.exp(log_softmax(checks.finite(q, "q") / checks.positive(alpha, "alpha"), axis=-1))
-    )
+    logits, _ = _logits(checks.finite(q, "q"), checks.positive(alpha, "alpha"))
+    return np.asarray(np.exp(log_softmax(logits, axis=-1)))
+
+
+def soft_maximum(q: FloatArray, alpha: float) -> FloatArray:
+    """The value of an improved policy, alpha ln sum_a exp(q(a) / alpha), over the last axis."""
+    logits, shift = _logits(q, alpha)
+    return np.asarray(shift + alpha * logsumexp(logits, axis=-1))
+
+
+def _logits(q: FloatArray, alpha: float) -> tuple[FloatArray, FloatArray | float]:
+    """``q / alpha`` and 0; where that is too large, the same of q less its maximum, and this."""
+    with np.errstate(over="ignore"):
+        logits = q / alpha
+        if not np.isinf(logits).any():
+            return logits, 0.0
+        largest = q.max(axis=-1)
+        return (q - largest[..., None]) / alpha, largest
 
 
 def joint_probabilities(
@@ -198,13 +213,14 @@ def soft_value_error(
 ) -> float:
     """A bound on how far ``value`` (S,) is from V in any state.
 
-    It is the largest change by one more backup, over 1 - gamma: backups shrink distances by gamma.
+    It is the largest change by one more backup, and what its rounding can hide, over 1 - gamma:
+    backups shrink distances by gamma.
     """
     agent, joint_policy = _checked(game, policies, agent)
     probabilities = joint_probabilities(game, joint_policy)
     (gain,) = _gains(game, joint_policy, probabilities, [agent], alpha)
     chain = state_transitions(game, probabilities)
-    return _error(chain, gain, game.gamma, _checked_value(game, value))
+    return _error(chain, gain, game, _checked_value(game, value))
 
 
 def soft_q(
@@ -310,7 +326,7 @@ def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> Sof
         value = soft_value(mdp, policies, 0, alpha)
         q = _backup(mdp, 0, value)
         policies = (improve(q, alpha),)
-        residual = float(np.abs(alpha * logsumexp(q / alpha, axis=1) - value).max())
+        residual = float(np.abs(soft_maximum(q, alpha) - value).max())
         if residual <= tolerance * max(1.0, float(np.abs(value).max())):
             return SoftOptimum(policies[0], q, value, residual)
     raise RuntimeError(f"soft policy iteration stopped at residual {residual:.3g}")
@@ -349,7 +365,7 @@ def _soft_values(
         return np.asarray(solve(np.eye(states) - game.gamma * dense, gains.T).T)
     chain = state_transitions(game, probabilities)
     matrix = csr_array(eye_array(states, format="csr") - game.gamma * chain)
-    return np.array([_iterate(matrix, chain, gain, game.gamma) for gain in gains])
+    return np.array([_iterate(matrix, chain, gain, game) for gain in gains])
 
 
 def _gains(
@@ -360,29 +376,39 @@ def _gains(
     alpha: float,
 ) -> FloatArray:
     """Expected reward and entropy of some agents in each state, shape (agents, S)."""
-    checks.positive(alpha, "alpha")
-    gains = [
-        (probabilities * game.joint_reward(i)).sum(axis=1) + alpha * entropy(policies[i])
-        for i in agents
-    ]
-    return np.array(gains)
+    alpha = checks.positive(alpha, "alpha")
+    with np.errstate(over="ignore", invalid="ignore"):
+        gains = np.array(
+            [
+                (probabilities * game.joint_reward(i)).sum(axis=1) + alpha * entropy(policies[i])
+                for i in agents
+            ]
+        )
+        representable = np.isfinite(np.abs(gains).max() / (1 - game.gamma))
+    if not representable:
+        reward = max(float(np.abs(game.rewards[i]).max()) for i in agents)
+        raise ValueError(
+            f"alpha and rewards must leave values that can be represented, got alpha = {alpha:g}, "
+            f"rewards up to {reward:g} and gamma = {game.gamma:g}; divide both by some number"
+        )
+    return gains
 
 
-def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, gamma: float) -> FloatArray:
+def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, game: MarkovGame) -> FloatArray:
     """Solve (I - gamma P) v = r to `TOLERANCE`: BiCGSTAB on what is left of the equation."""
-    value = np.zeros_like(gain)
-    error = _error(chain, gain, gamma, value)
+    value, gamma = np.zeros_like(gain), game.gamma
+    error = _error(chain, gain, game, value)
     for _ in range(ROUNDS):
         if error <= TOLERANCE * np.abs(value).max():
             break
         step, _ = bicgstab(matrix, gain - matrix @ value, rtol=1e-6, maxiter=1000)
         better = value + step
-        if not _error(chain, gain, gamma, better) < error / 2:
+        if not _error(chain, gain, game, better) < error / 2:
             # It broke down, which is rare. Plain backups always get nearer.
             better = value
             for _ in range(1000):
                 better = gain + gamma * (chain @ better)
-        value, error = better, _error(chain, gain, gamma, better)
+        value, error = better, _error(chain, gain, game, better)
     if error > TOLERANCE * np.abs(value).max():
         raise RuntimeError(
             f"soft values are still up to {error:.3g} off; gamma = {gamma} is too close to 1"
@@ -390,7 +416,10 @@ def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, gamma: float
     return value
 
 
-def _error(chain: csr_array, gain: FloatArray, gamma: float, value: FloatArray) -> float:
+def _error(chain: csr_array, gain: FloatArray, game: MarkovGame, value: FloatArray) -> float:
     """How far a value can be from the solution: its change by one backup, over 1 - gamma."""
-    change = np.abs(gain + gamma * (chain @ value) - value).max()
-    return float(change / (1 - gamma))
+    change = np.abs(gain + game.gamma * (chain @ value) - value).max()
+    # Each number of a backup is a sum of so many, and so is each of the chain and the gain.
+    added = game.n_joint_actions + int(np.diff(chain.indptr).max()) + 4
+    rounding = added * np.finfo(np.float64).eps * (np.abs(gain).max() + np.abs(value).max())
+    return float((change + rounding) / (1 - game.gamma))

@@ -108,6 +108,7 @@ class LearningLog(Value):
                 f"got {counts.shape}"
             )
         policies = checks.histories(self.policies, "policies", game.n_states, game.actions)
+        checks.one_per_agent(self.q, "q", game.n_agents)
         values = tuple(checks.numbers(one, f"q[{i}]") for i, one in enumerate(self.q))
         for name, arrays, length in (
             ("policies", policies, len(counts) + 1),
@@ -121,6 +122,7 @@ class LearningLog(Value):
             freeze(value)
             object.__setattr__(self, name, value)
         if self.episodes is not None:
+            checks.sequence(self.episodes, "episodes", "one of Episodes for each iteration")
             object.__setattr__(self, "episodes", tuple(self.episodes))
         self.seen_by(None)  # which refuses episodes of something else
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import logsumexp
 
 from malfl.games.markov import MarkovGame
-from malfl.games.soft import marginal_backup
+from malfl.games.soft import marginal_backup, soft_maximum
 from malfl.learners.learner import Improvement, Iteration, Learning, Needs, soft_improvement
 from malfl.values import Value
 
@@ -35,6 +34,6 @@ class _Learning:
         self.q = np.zeros((game.n_states, game.actions[agent]))
 
     def improve(self, now: Iteration) -> Improvement:
-        value = self.alpha * np.asarray(logsumexp(self.q / self.alpha, axis=1))
+        value = soft_maximum(self.q, self.alpha)
         self.q = marginal_backup(self.game, now.policies, self.agent, value)
         return soft_improvement(self.q, self.alpha)

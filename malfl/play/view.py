@@ -63,6 +63,7 @@ class View(Value):
                 f"the observer is {self.observer}"
             )
         if self.episodes is not None:
+            checks.sequence(self.episodes, "episodes", "one of Episodes for each iteration")
             object.__setattr__(self, "episodes", tuple(self.episodes))
             _check_episodes(self.episodes, counts)
 

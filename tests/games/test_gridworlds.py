@@ -108,3 +108,18 @@ def test_lfl_grid_has_the_papers_values():
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         gridworlds.ma_lfl(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"size": 3, "agents": 6}, {"size": 3, "agents": 4, "slip": 0.1}, {"size": 10**5},
+        {"size": 2, "agents": 10**400}, {"size": 10**400},
+    ],
+)  # fmt: skip
+def test_grids_that_no_memory_holds_are_refused_at_once(options):
+    with pytest.raises(MemoryError, match=r"a grid of size .* agents would need"):
+        gridworlds.ma_lfl(**options)
+    if "slip" not in options:
+        with pytest.raises(MemoryError, match=r"a grid of size .* agents would need"):
+            gridworlds.positions(options["size"], 10**400)

@@ -227,3 +227,55 @@ def test_bad_policies_are_named(policies, message):
 
 def test_no_discount_at_all_is_allowed():
     assert discount(0) == 0.0
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_narrow_probabilities_are_put_right(kind, sparse):
+    rows = np.full((3, 2, 3), 1 / 3).astype(kind)
+    given = csr_array(rows.reshape(6, 3)) if sparse and kind != np.float16 else rows
+    game = Dynamics(actions=(2,), transitions=given, start=0, gamma=0.5)
+    np.testing.assert_allclose(game.transitions.sum(axis=1), 1.0, rtol=1e-15)
+    (policy,) = game.check_policies([np.full((3, 2), 1 / 2).astype(kind)])
+    np.testing.assert_array_equal(policy, 0.5)
+    uneven = np.array([[0.1, 0.9]] * 3).astype(kind)
+    (policy,) = game.check_policies([uneven])
+    np.testing.assert_allclose(policy.sum(axis=1), 1.0, rtol=1e-15)
+    with pytest.raises(ValueError, match=r"policies\[0\]\[0\] sums to 1\.0\d*; it must sum to 1"):
+        game.check_policies([np.array([[0.11, 0.9]] * 3).astype(kind)])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", [np.int8, np.uint64, np.float32, np.float64])
+def test_arrays_of_any_type_and_order_mean_the_same(kind, order):
+    reward = np.arange(12).reshape(3, 4)
+    changed = np.asarray(np.repeat(reward, 2, axis=1)[:, ::2], dtype=kind, order=order)
+    changed.setflags(write=False)
+    np.testing.assert_array_equal(make(rewards=[changed, reward]).rewards[0], reward)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (np.ma.array(np.zeros(3), mask=[0, 1, 0]), ValueError, r"rewards\[0\] has masked entries"),
+        (np.zeros(3, dtype=bool), TypeError, r"rewards\[0\] must be .* real numbers, got bool"),
+        (np.zeros(3, dtype=object), TypeError, r"rewards\[0\] must be .* real numbers, got object"),
+        (np.zeros(3, dtype="S1"), TypeError, r"rewards\[0\] must be .* real numbers, got \|S1"),
+        (np.zeros(3, dtype=complex), TypeError, r"rewards\[0\] must be .* got complex128"),
+    ],
+)
+def test_what_is_no_number_is_refused(wrong, error, message):
+    with pytest.raises(error, match=message):
+        make(rewards=[wrong, np.zeros(3)])
+
+
+def test_a_mask_that_hides_nothing_is_fine():
+    whole = np.ma.array(np.arange(3.0), mask=False)
+    np.testing.assert_array_equal(make(rewards=[whole, np.zeros(3)]).rewards[0], np.arange(3.0))
+
+
+@pytest.mark.parametrize("short", [1e-15, 1e-16, 2e-13])
+def test_discounts_next_to_1_are_refused(short):
+    message = r"gamma must (be at most 1 - 1e-12, got 1 - |lie in \[0, 1\))"
+    with pytest.raises(ValueError, match=message):
+        make(gamma=1 - short)

@@ -205,3 +205,50 @@ def test_rows_that_are_not_known_become_uniform():
     expected = [[[0.2, 0.8], [0.5, 0.5]], [[0.5, 0.5], [1.0, 0.0]]]
     np.testing.assert_array_equal(soft.or_uniform(policies), expected)
     assert np.isnan(policies[0, 1]).all()
+
+
+@pytest.mark.parametrize("alpha", [1e-300, 1e-320, 1e-12, 1.0, 1e300])
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e300])
+def test_improvements_of_any_size_are_right(alpha, size):
+    q = size * np.array([[3.0, 1.0, 3.0], [0.0, 0.0, 0.0], [-1.0, 1.0, -1.0]])
+    # By fractions, since size / alpha may be too large for a float.
+    with np.errstate(over="ignore", under="ignore"):
+        lead = (q - q.max(axis=1, keepdims=True)) / alpha
+        expected = np.exp(lead) / np.exp(lead).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(soft.improve(q, alpha), expected, rtol=1e-12)
+    maximum = soft.soft_maximum(q, alpha)
+    np.testing.assert_allclose(maximum, q.max(axis=1) + alpha * np.log(np.exp(lead).sum(axis=1)))
+
+
+def tiny(gamma=0.5, reward=1.0):
+    return MarkovGame(
+        actions=(2,), transitions=[[0, 1], [1, 0]], rewards=[[0.0, reward]], start=0, gamma=gamma
+    )
+
+
+@pytest.mark.parametrize(("alpha", "reward"), [(1e-300, 1.0), (1.0, 1e-300), (1e300, 1e300)])
+def test_values_of_any_size_are_right(alpha, reward):
+    game = tiny(reward=reward)
+    ours = soft.soft_value(game, game.uniform_policies(), 0, alpha)
+    bonus = alpha * np.log(2)
+    other = (reward / 2 + bonus) / 0.5  # mean of both states; they differ by the reward
+    np.testing.assert_allclose(ours, [other - reward / 2, other + reward / 2], rtol=1e-12)
+    best = soft.soft_optimum(tiny(reward=reward), alpha)
+    np.testing.assert_allclose(best.policy.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize(("alpha", "reward"), [(1e308, 1.0), (1.0, 1.7e308)])
+def test_values_that_no_float_holds_are_refused(alpha, reward):
+    game = tiny(gamma=0.9, reward=reward)
+    with pytest.raises(ValueError, match="alpha and rewards must leave values that can be repr"):
+        soft.soft_value(game, game.uniform_policies(), 0, alpha)
+
+
+@pytest.mark.parametrize("short", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_values_next_to_gamma_1_are_as_right_as_is_certified(short):
+    game = tiny(gamma=1 - short)
+    ours = soft.soft_value(game, game.uniform_policies(), 0, 1.0)
+    mean = (0.5 + np.log(2)) / (1 - game.gamma)
+    error = soft.soft_value_error(game, game.uniform_policies(), 0, 1.0, ours)
+    assert np.abs(ours - [mean - 0.5, mean + 0.5]).max() <= error
+    assert 0 < error <= 1e-2 * mean
