@@ -1,5 +1,5 @@
 # Two commands: `make book` and `make test`; `make bench` measures. All make .venv on first use.
-PROFILE ?= paper
+export PROFILE ?= paper
 PYTHON ?= python3
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
@@ -11,7 +11,7 @@ endif
 .PHONY: book test bench readme clean
 
 book: .venv/installed
-	PROFILE=$(PROFILE) WITH='$(WITH)' $(BIN)/doit --file dodo.py -n $(JOBS)
+	$(BIN)/doit --file dodo.py -n $(JOBS)
 
 test: .venv/installed
 	$(BIN)/ruff check .

@@ -13,17 +13,19 @@ from doit.tools import config_changed
 
 from rules.chapters import AFTER, BUILD, RESULTS, ROOT, chapters, longest_first
 from rules.execution import execute
+from rules.folder import as_made, have_alone
 from rules.gathering import GATHERED, gather, update_repository
-from rules.site import known_repository, make_site
+from rules.site import HTML, known_repository, make_site
 
+STATE = BUILD / "doit.json"
 DOIT_CONFIG = {
-    "dep_file": str(BUILD / "doit.json"),
+    "dep_file": str(STATE),
     "backend": "json",
     "default_tasks": ["execute", "scorecard", "site"],
     "verbosity": 2,
     "continue": True,
 }
-BUILD.mkdir(parents=True, exist_ok=True)
+have_alone(BUILD, STATE)
 
 # One BLAS thread: the same sums in the same order on any machine, and no more threads than cores.
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -56,6 +58,7 @@ def task_scorecard() -> dict[str, Any]:
     return {
         "file_dep": [str(chapter.executed) for chapter in chapters()],
         "targets": [str(RESULTS / name) for name in GATHERED],
+        "uptodate": [as_made(*(RESULTS / name for name in GATHERED))],
         "actions": [gather],
     }
 
@@ -79,7 +82,7 @@ def task_site() -> dict[str, Any]:
             *(str(path) for path in (ROOT / "malfl").rglob("*.py")),  # the API reference
             *(str(path) for path in (ROOT / "malfl").rglob("*.pyi")),
         ],
-        "uptodate": [config_changed(known_repository())],
-        "targets": [str(BUILD / "html" / "index.html")],
+        "uptodate": [config_changed(known_repository()), as_made(HTML)],
+        "targets": [str(HTML / "index.html")],
         "actions": [make_site],
     }

@@ -78,7 +78,10 @@ class Chapter:
     @cached_property
     def changed(self) -> dict[str, Any]:
         """What WITH changes of its parameters."""
-        name, *pairs = shlex.split(os.environ.get("WITH", "")) or [""]
+        try:
+            name, *pairs = shlex.split(os.environ.get("WITH", "")) or [""]
+        except ValueError as error:
+            sys.exit(f"WITH must be a chapter's name and name=value for each change: {error}")
         if name and name not in {one.name for one in chapters()}:
             example = chapters()[0].name
             sys.exit(f"WITH must begin with a chapter's name, such as {example}, got {name!r}")
@@ -88,7 +91,9 @@ class Chapter:
             parsed = {key: yaml.safe_load(value) for key, value in (p.split("=", 1) for p in pairs)}
             for key, value in parsed.items():
                 check_parameter(key, value, types_of(self.declared))
-        except ValueError as error:
+            if "results" in parsed:
+                raise ValueError("results are where the build looks for them; leave them there")
+        except (ValueError, yaml.YAMLError) as error:
             sys.exit(f"WITH must list name=value after the chapter's name: {error}")
         known = defaults_of(self.declared) | self.profiled
         return {key: value for key, value in parsed.items() if value != known[key]}
@@ -118,10 +123,12 @@ class Chapter:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How it was executed; empty if it was not."""
-        if not self.executed.exists():
+        """How it was executed; empty if it was not, or its notebook is broken."""
+        try:
+            notebook = nbformat.read(self.executed, as_version=4)
+        except (FileNotFoundError, ValueError):
             return {}
-        return dict(nbformat.read(self.executed, as_version=4).metadata.get("provenance", {}))
+        return dict(notebook.metadata.get("provenance", {}))
 
     def is_current(self) -> bool:
         """Whether it was executed with these inputs, and its results are those it wrote.

@@ -30,6 +30,7 @@ def gather() -> bool:
     found = [name for name in scorecard.STATED_BY if name not in left_out]
     compared = [name for name in scorecard.COMPARED_BY if name not in left_out]
     try:
+        refuse_shared_names()
         stated = [read_table(RESULTS / f"statements-{n}.csv", SUMMARY_TYPES) for n in found]
         cards = [read_table(RESULTS / f"scorecard-{n}.csv", SCORECARD_TYPES) for n in compared]
         table = statements(stated, left_out)
@@ -47,6 +48,19 @@ def gather() -> bool:
     results.save_table("scorecard-summary", scorecard.summary(card))
     results.save_json(HEADLINES.stem, numbers)
     return True
+
+
+def refuse_shared_names() -> None:
+    """Raise if two chapters write one file of results."""
+    owners: dict[str, str] = {}
+    for chapter in chapters():
+        for name in chapter.provenance.get("results", {}):
+            if name in owners:
+                raise ValueError(
+                    f"results file {name} is written by {owners[name]} and by {chapter.name}; "
+                    "rename it in one of them"
+                )
+            owners[name] = chapter.name
 
 
 def update_repository() -> None:

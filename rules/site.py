@@ -14,6 +14,7 @@ import yaml
 from rules.chapters import BUILD, RESULTS, ROOT, chapters, versions
 from rules.gathering import HEADLINES
 
+HTML = BUILD / "html"
 FORWARD = """<!doctype html>
 <html lang="en">
 <head>
@@ -119,11 +120,10 @@ def make_site() -> bool:
         return False
     # Jupyter Book's own forwarding page names no icon, and browsers then ask for one in vain.
     (output / "_build" / "html" / "index.html").write_text(FORWARD)
-    html = BUILD / "html"
-    shutil.rmtree(html, ignore_errors=True)
-    (output / "_build" / "html").replace(html)
+    shutil.rmtree(HTML, ignore_errors=True)
+    (output / "_build" / "html").replace(HTML)
     kept.mkdir()
     (output / "_build" / ".doctrees").replace(kept / tools)
     shutil.rmtree(output)
-    print(f"site: done, open {(html / 'index.html').relative_to(ROOT)}", flush=True)
+    print(f"site: done, open {(HTML / 'index.html').relative_to(ROOT)}", flush=True)
     return True

@@ -230,6 +230,72 @@ def test_an_interrupted_build_goes_on_where_it_was(book, how):
     assert book.build()[:2] == (0, {"two"})
 
 
+def test_what_a_full_disk_cuts_short_is_made_again(book):
+    book.build()
+    for file, ran in (("doit.json", set()), ("notebooks/one.ipynb", {"one"})):
+        path = book.out / file
+        path.write_bytes(path.read_bytes()[:100])
+        assert book.build()[:2] == (0, ran)
+        assert book.build()[:2] == (0, set())
+    (book.out / "doit.json").write_text("")
+    status, ran, output = book.build()
+    assert (status, ran) == (0, set())
+    assert "doit.json was broken; everything is looked at again" in output
+
+
+def test_a_folder_is_built_by_one_build_at_a_time(book):
+    write_chapter(book.folder, "two", "import time\ntime.sleep(60)")
+    first = subprocess.Popen(
+        book.command(), env=book.environment(), cwd=book.folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    for line in first.stdout:
+        if "two: cell 3" in line:
+            break
+    status, ran, output = book.build()
+    assert (status != 0, ran) == (True, set())
+    assert f"a build is at work, process {first.pid}; wait until it ends" in output
+    assert "Traceback" not in output
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate(timeout=30)
+    write_chapter(book.folder, "two")
+    assert book.build()[0] == 0
+
+
+def test_a_folder_that_cannot_be_written_is_named(book):
+    (book.folder / "_build").write_text("not a folder")
+    status, ran, output = book.build()
+    assert (status != 0, ran) == (True, set())
+    assert "_build/quick must be a folder that can be written" in output
+    assert "Traceback" not in output
+
+
+def test_files_that_a_task_made_are_made_again_once_they_changed(tmp_path):
+    (tmp_path / "dodo.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from pathlib import Path\nfrom rules.folder import as_made\n"
+        "def make():\n    print('made')\n    Path('site').mkdir(exist_ok=True)\n"
+        "    [Path('site', name).write_text(name) for name in 'ab']\n"
+        "def task_site():\n"
+        "    return {'actions': [make], 'uptodate': [as_made(Path('site'))], 'verbosity': 2}\n"
+    )
+
+    def made():
+        command = [sys.executable, "-m", "doit", "run", "-n", "2"]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return "made" in run.stdout
+
+    assert made()
+    assert not made()
+    (tmp_path / "site" / "a").write_text("x")
+    assert made()
+    assert not made()
+    (tmp_path / "site" / "b").unlink()
+    assert made()
+    assert not made()
+
+
 def test_papermill_by_hand_refuses_what_a_chapter_does_not_declare(book):
     def run(*parameters):
         command = [Path(sys.executable).with_name("papermill"), "book/one.ipynb", "out.ipynb"]
@@ -295,6 +361,9 @@ def test_a_chapter_runs_with_other_parameters_and_says_so(book):
         ("one y=1", "unknown parameter 'y'; this chapter takes x, results"),
         ("one x=many", "parameter x must be int, got 'many'"),
         ("one x", "WITH must list name=value after the chapter's name"),
+        ("one x=[1", "WITH must list name=value after the chapter's name: while parsing"),
+        ("one results=elsewhere", "results are where the build looks for them; leave them there"),
+        ("one x='1", "WITH must be a chapter's name and name=value for each change: No closing"),
     ],
 )
 def test_changes_that_cannot_be_made_stop_the_build(book, changes, complaint):
@@ -355,6 +424,15 @@ def test_results_that_are_missing_or_malformed_stop_the_scorecard(
     assert not gathering.gather()
     assert f"scorecard: FAILED, results file {file.name}" in capsys.readouterr().out
     assert not (tmp_path / "scorecard.csv").exists()
+
+
+def test_two_chapters_that_write_one_file_are_named(gathering, tmp_path, capsys):
+    for chapter in ("14-a-learner-alone", "12-errors-bounded"):
+        made = {"provenance": {"results": {"same.csv": "0"}}}
+        nbformat.write(nbformat.v4.new_notebook(metadata=made), tmp_path / f"{chapter}.ipynb")
+    assert not gathering.gather()
+    message = "results file same.csv is written by 12-errors-bounded and by 14-a-learner-alone"
+    assert message in capsys.readouterr().out
 
 
 def test_a_chapter_with_other_parameters_is_left_out_of_the_scorecard(gathering, tmp_path):
