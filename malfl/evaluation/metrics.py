@@ -111,8 +111,9 @@ def prediction_half_width(sd: float, n: int) -> float:
     sd
         Sample standard deviation of the n runs.
     """
-    sd, n = checks.real(sd, "sd"), checks.count(n, "n")
-    return float(stats.t.ppf(0.975, n - 1) * sd * np.sqrt(1 + 1 / n)) if n > 1 else 0.0
+    if checks.count(n, "n") == 1:
+        return 0.0
+    return float(stats.t.ppf(0.975, n - 1) * checks.real(sd, "sd") * np.sqrt(1 + 1 / n))
 
 
 def normalised(reward: npt.ArrayLike) -> FloatArray:

@@ -36,8 +36,7 @@ class View(Value):
         if type(self.dynamics) is not Dynamics:
             raise TypeError("dynamics must not carry rewards; pass game.without_rewards()")
         object.__setattr__(self, "alpha", checks.positive(self.alpha, "alpha"))
-        if np.ndim(self.counts) == 0:
-            raise ValueError(f"counts must have shape (n, S, A), got {checks.shown(self.counts)}")
+        checks.sequence(self.counts, "counts", "an array (S, A) for each iteration")
         shapes = [np.shape(part) for part in self.counts]
         for h, shape in enumerate(shapes):
             if shape != shapes[0]:

@@ -164,7 +164,7 @@ def test_no_runs_are_no_logs(hom):
     [
         ({"seeds": [0, -1]}, r"seeds\[1\] must be at least 0, got -1"),
         ({"seeds": [0, None]}, r"seeds\[1\] must be a whole number, got None"),
-        ({"games": [5]}, "game must be of type MarkovGame"),
+        ({"games": [5]}, r"games\[0\] must be of type MarkovGame"),
         ({"record": 1}, "record must be True or False, got 1"),
         pytest.param(
             {"training": SoftPolicyIteration()},

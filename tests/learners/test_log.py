@@ -154,7 +154,7 @@ def test_what_a_log_is_asked_for(log):
             r"policies\[0\]\[0, 0\] sums to 2",
         ),
         ({"policies": [np.full((3, 4, 2), 0.5)] * 2}, r"policies\[1\] must have shape \(n, 4, 3\)"),
-        ({"q": [np.zeros((2, 4, 2))]}, "q must have shapes"),
+        ({"q": [np.zeros((2, 4, 2))]}, "q must hold one array for each of 2 agents, got 1"),
         ({"q": [np.full((2, 4, n), "a") for n in (2, 3)]}, r"q\[0\] must be an array of real"),
         ({"episodes": ()}, "episodes must be of the 2 iterations counted, got 0"),
         ({"episodes": (1, 2)}, r"episodes\[0\] must be of type Episodes"),
