@@ -110,8 +110,7 @@ def sequence(values: object, name: str, of: str = "one entry for each agent") ->
     single = isinstance(values, str | bytes) or (isinstance(values, np.ndarray) and not values.ndim)
     if single or not isinstance(values, Sequence | np.ndarray):
         raise TypeError(f"{name} must be a sequence with {of}, got {shown(values)}")
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked entries; fill them, or leave them out")
+    _unmasked(values, name)
 
 
 def one_per_agent(values: Sequence[object], name: str, agents: int) -> None:
@@ -172,7 +171,10 @@ def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
 
 def numbers(values: npt.ArrayLike, name: str) -> FloatArray:
     """Return ``values`` as a float array of its own; raise if it is not numeric."""
-    array = any_numbers(values, name)
+    return _as_floats(any_numbers(values, name))
+
+
+def _as_floats(array: npt.NDArray[Any]) -> FloatArray:
     with np.errstate(over="ignore"):  # of wider floats: `finite` names the entry
         return array.astype(np.float64, copy=False)
 
@@ -182,9 +184,8 @@ def any_numbers(values: object, name: str) -> npt.NDArray[Any]:
 
     Raises if anything in it is no number, or masked.
     """
-    parts = values if isinstance(values, list | tuple) else (values,)
-    if any(np.ma.is_masked(part) for part in parts):
-        raise ValueError(f"{name} has masked entries; fill them, or leave them out")
+    for part in values if isinstance(values, list | tuple) else (values,):
+        _unmasked(part, name)
     try:
         array = np.array(values, order="C")
     except (ValueError, TypeError, OverflowError) as error:
@@ -194,14 +195,23 @@ def any_numbers(values: object, name: str) -> npt.NDArray[Any]:
     return array
 
 
+def _unmasked(values: object, name: str) -> None:
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries; fill them, or leave them out")
+
+
 def finite(values: npt.ArrayLike, name: str) -> FloatArray:
     """Return ``values`` as a float array of its own; raise if an entry is NaN or infinite."""
     array = numbers(values, name)
+    _all_finite(array, name)
+    return array
+
+
+def _all_finite(array: FloatArray, name: str) -> None:
     bad = ~np.isfinite(array)
     if bad.any():
         where = first(bad)
         raise ValueError(f"{name}{list(where)} is {array[where]}; every entry must be finite")
-    return array
 
 
 def counts(values: npt.ArrayLike, name: str) -> FloatArray:
@@ -239,7 +249,8 @@ def distributions(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> F
     Floats of less than eight bytes may stray from summing to 1 by more, and are put right.
     """
     given = any_numbers(values, name)
-    array, rounding = finite(given, name), rounding_of(given.dtype)
+    array, rounding = _as_floats(given), rounding_of(given.dtype)
+    _all_finite(array, name)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     if (array < 0).any():

@@ -1,7 +1,6 @@
 """The folder of a build: one build at a time, and files that are as they were made."""
 
 import fcntl
-import hashlib
 import json
 import multiprocessing
 import os
@@ -9,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+
+from rules.chapters import checksum
 
 LOCKS: list[IO[str]] = []  # held until this process and those it started have ended
 
@@ -52,7 +53,7 @@ def as_made(*paths: Path) -> Callable[..., bool]:
     return unchanged
 
 
-def checksums(paths: tuple[Path, ...]) -> dict[str, str]:
+def checksums(paths: tuple[Path, ...]) -> dict[str, str | None]:
     """SHA-256 of files, and of all files of folders, by their names."""
     files = [
         file
@@ -60,4 +61,4 @@ def checksums(paths: tuple[Path, ...]) -> dict[str, str]:
         for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
         if file.is_file()
     ]
-    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {str(file): checksum(file) for file in files}

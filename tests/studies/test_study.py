@@ -460,7 +460,11 @@ GOOD = {"games": {}, "training": SMALL, "estimators": {"it": Structural()}, "see
         ({"improvements": [1.5]}, TypeError, "improvements must be a whole number, got 1.5"),
         ({"improvements": []}, ValueError, "improvements must name at least one, got none"),
         ({"agents": ()}, ValueError, "agents must name at least one, got none"),
-        ({"agents": 0}, TypeError, "agents must be a sequence with one or more whole numbers"),
+        (
+            {"agents": 0},
+            TypeError,
+            "agents must be a sequence with one or more whole numbers, got 0",
+        ),
         ({"games": malfl.gridworlds.ma_lfl("hom")}, TypeError, "games must be of type Mapping"),
         ({"estimators": Structural()}, TypeError, "estimators must be of type Mapping"),
         ({"improvements": [0]}, ValueError, r"improvements must lie in 1\.\.4, got 0"),
