@@ -12,6 +12,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
+from contextlib import contextmanager
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -414,23 +415,37 @@ def test_what_goes_wrong_in_one_call_stops_all(several_at_once, error, failing, 
     assert still(tmp_path)
 
 
+@contextmanager
+def interrupt_once_begun(folder):
+    """Ctrl-C as soon as a call has written to its log; the list gets the moment of it."""
+    moments = []
+
+    def wait_and_interrupt():
+        give_up = time.monotonic() + 60
+        while not any(file.stat().st_size for file in folder.glob("log-*")):
+            if time.monotonic() > give_up:
+                break  # the interrupt ends the calls; the test sees that nothing was written
+            time.sleep(0.01)
+        moments.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=wait_and_interrupt)
+    thread.start()
+    yield moments
+    thread.join()
+
+
 def test_an_interrupt_stops_all(several_at_once, tmp_path):
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    before = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        run(endless, [(tmp_path / f"log-{number}",) for number in range(4)], several_at_once)
-    assert time.monotonic() - before < 0.3 + SOON
-    timer.join()
+    calls = [(tmp_path / f"log-{number}",) for number in range(4)]
+    with interrupt_once_begun(tmp_path) as moments, pytest.raises(KeyboardInterrupt):
+        run(endless, calls, several_at_once)
+    assert time.monotonic() - moments[0] < SOON
     assert still(tmp_path)
 
 
 def test_an_interrupt_stops_a_single_call(tmp_path):
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with interrupt_once_begun(tmp_path), pytest.raises(KeyboardInterrupt):
         run(endless, [(tmp_path / "log-0",)])
-    timer.join()
     assert still(tmp_path)
 
 
