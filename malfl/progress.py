@@ -19,25 +19,36 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 GLANCE = 0.05  # seconds between looks at whether to stop
-HERE = threading.local()  # .work: what this thread works for
+PATIENCE = 0.5  # seconds that stopped work has to end
+APART = "malfl: work apart"  # name of threads that are waited for
+HERE = threading.local()  # .work: what this thread works for; .apart: whether another waits for it
 
 
 class _Work:
-    """What `advance` tells: a bar of this process, if there is one, and a sign to stop."""
+    """What `advance` tells: a sign to stop, a bar of this process, and the work this is part of."""
 
-    def __init__(self, stop: Path | None = None, bar: "tqdm[Any] | None" = None) -> None:
-        self.stop, self.bar, self.looked = stop, bar, 0.0
-        # Where the caller's folder is seen, it goes when the caller does.
-        self.near = stop is not None and stop.parent.exists()
+    def __init__(
+        self,
+        stopped: Callable[[], bool] = lambda: False,
+        bar: "tqdm[Any] | None" = None,
+        within: "_Work | None" = None,
+        counted: bool = True,
+    ) -> None:
+        self.stopped, self.bar, self.within = stopped, bar, within
+        self.counted = counted  # whether a bar shows how far it is
+        self.looked = 0.0
         self.lock = threading.Lock()
 
     def advance(self, steps: int) -> None:
@@ -45,26 +56,73 @@ class _Work:
             with self.lock:
                 self.bar.update(steps)
         now = time.monotonic()
-        if self.stop is not None and now - self.looked > GLANCE:
+        if now - self.looked > GLANCE:
             self.looked = now
-            if self.stop.exists() or (self.near and not self.stop.parent.exists()):
+            if self.stopped():
                 raise CancelledError("the work was stopped")
+        if self.within is not None:
+            self.within.advance(steps)
+
+
+def _here() -> _Work | None:
+    return getattr(HERE, "work", None)
 
 
 def advance(steps: int = 0) -> None:
     """Tell that so many steps are done; raises CancelledError if they are no longer wanted."""
-    if (work := getattr(HERE, "work", None)) is not None:
+    if (work := _here()) is not None:
         work.advance(steps)
 
 
 @contextmanager
 def _working(work: _Work) -> Iterator[None]:
-    before = getattr(HERE, "work", None)
+    before = _here()
     HERE.work = work
     try:
         yield
     finally:
         HERE.work = before
+
+
+def interruptible(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function be interrupted at once, whatever it is busy with.
+
+    Python hears an interrupt between steps of its own, so never in the middle of a decomposition.
+    The function is called in another thread, which ends at its next `advance` if it is stopped.
+    """
+
+    @wraps(function)
+    def call(*given: P.args, **options: P.kwargs) -> T:
+        if getattr(HERE, "apart", False):
+            return function(*given, **options)
+        return _apart(partial(function, *given, **options))
+
+    return call
+
+
+def _apart(function: Callable[[], T]) -> T:
+    """Call a function in another thread and wait for it, an interrupt, or a sign to stop."""
+    future: Future[T] = Future()
+    within, stopped, context = _here(), threading.Event(), copy_context()
+    work = _Work(stopped.is_set, within=within, counted=within is not None and within.counted)
+
+    def call() -> None:
+        HERE.apart = True
+        try:
+            with _working(work):
+                future.set_result(context.run(function))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, name=APART, daemon=True).start()
+    try:
+        while not wait([future], timeout=GLANCE).done:
+            advance()
+    except BaseException:
+        stopped.set()
+        wait([future], timeout=PATIENCE)
+        raise
+    return future.result()
 
 
 @contextmanager
@@ -75,12 +133,13 @@ def bar(total: int, unit: str = "step") -> Iterator[None]:
     algebra keeps to one thread meanwhile: with small matrices more of them only wait for each
     other, and the last digits would depend on how many there are.
     """
-    if getattr(HERE, "work", None) is not None:
+    within = _here()
+    if within is not None and within.counted:
         yield
         return
     # `disable=None` keeps the bar off anything but a terminal.
     shown = tqdm(total=total, unit=unit, unit_scale=True, delay=2, disable=None, leave=False)
-    with shown, threadpool_limits(1, "blas"), _working(_Work(bar=shown)):
+    with shown, threadpool_limits(1, "blas"), _working(_Work(bar=shown, within=within)):
         yield
 
 
@@ -136,7 +195,7 @@ def run(
         elif len(calls) < 2 or cores() == 1:
             for number, call in enumerate(calls):
                 with _working(_Work()):
-                    result = function(*call)
+                    result = _apart(partial(function, *call))
                 take(number, result)
         else:
             with ThreadPoolExecutor(cores()) as threads:
@@ -170,11 +229,16 @@ def _spread(
 
 def _call(function: Callable[..., T], given: tuple[Any, ...], stop: Path, caller: int) -> T:
     """Call a function in whatever thread or process this is."""
-    with _working(_Work(stop)):
+    near = stop.parent.exists()  # where the caller's folder is seen, it goes when the caller does
+
+    def stopped() -> bool:
+        return stop.exists() or (near and not stop.parent.exists())
+
+    with _working(_Work(stopped)):
         if os.getpid() == caller:  # linear algebra already keeps to one thread
-            return function(*given)
+            return _apart(partial(function, *given))
         with threadpool_limits(1, "blas"):
-            return function(*given)
+            return _apart(partial(function, *given))
 
 
 def cores() -> int:

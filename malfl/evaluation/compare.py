@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.evaluation.distances import epic, starc
 from malfl.evaluation.metrics import correlation, pearson
@@ -25,6 +25,7 @@ class Comparison(NamedTuple):
     converged: bool
 
 
+@progress.interruptible
 def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Comparison:
     """Compare a recovered reward with that of an agent.
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.sparse import csc_array, eye_array
 from scipy.sparse.linalg import splu
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics, Policies
 from malfl.games.soft import joint_probabilities, over_opponents, own_transitions, state_transitions
@@ -70,6 +70,7 @@ def epic(
     return min(length(first - second) / 2, 1.0)
 
 
+@progress.interruptible
 def starc(
     a: npt.ArrayLike,
     b: npt.ArrayLike,

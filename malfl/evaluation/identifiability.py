@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.linalg import qr, svd
+from numpy.linalg import svd
+from scipy.linalg import qr
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.evaluation.metrics import correlation
 from malfl.games.markov import Dynamics, MarkovGame
@@ -28,6 +29,7 @@ from malfl.recovery.projection import (
 from malfl.recovery.reward import RewardClass
 
 
+@progress.interruptible
 def open_directions(
     dynamics: Dynamics,
     policies: Sequence[npt.ArrayLike],
@@ -65,6 +67,7 @@ def open_directions(
     return np.asarray(right[rank:].T)
 
 
+@progress.interruptible
 def identifiability(
     dynamics: Dynamics,
     policies: Sequence[npt.ArrayLike],
@@ -105,6 +108,7 @@ def identifiability(
     return pd.DataFrame(rows, columns=columns)
 
 
+@progress.interruptible
 def exact_recovery(game: MarkovGame, alpha: float, iterations: int) -> pd.DataFrame:
     """Rewards of the state recovered from exact policies, by agent and number of improvements.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import svd
+from numpy.linalg import svd
 from scipy.optimize import minimize_scalar
 
 from malfl.recovery.by_consistency import ByConsistency, Solution, Weighting

@@ -27,6 +27,7 @@ class Forecast(Value):
         freeze(self.rewards, self.policies)
 
 
+@progress.interruptible
 def forecast(
     view: View, *, of: int, by: Estimator, seed: int | np.random.Generator = 0
 ) -> Forecast:

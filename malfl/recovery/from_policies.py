@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics
 from malfl.recovery.by_consistency import ByConsistency
@@ -10,6 +10,7 @@ from malfl.recovery.least_squares import LeastSquares
 from malfl.recovery.reward import RecoveredReward
 
 
+@progress.interruptible
 def recover_from_policies(
     dynamics: Dynamics,
     policies: Sequence[FloatArray],

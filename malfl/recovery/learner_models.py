@@ -60,6 +60,7 @@ def soft_policy_iteration(
         slopes = np.empty(moves.shape)
         policy, policy_slopes = first, np.zeros(moves.shape[1:])
         for h, move in enumerate(moves):
+            progress.advance()
             occupancy = inv(unit - gamma * (policy[:, None, :] @ move)[:, 0])
             value = occupancy @ (reward + alpha * entropy(policy))
             q = reward[:, None] + gamma * (move @ value)

@@ -8,7 +8,7 @@ numbers, all unknowns are found together by iteration on sparse matrices.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import svd
+from numpy.linalg import svd
 from scipy.sparse import csr_array, hstack
 from scipy.sparse.linalg import lsmr
 

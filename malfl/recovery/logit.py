@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
+from numpy.linalg import inv
 from scipy.special import log_softmax, softmax
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.recovery.reward import (
     Determination,
@@ -178,6 +178,7 @@ def _regress(data: _Data, alpha: float, tolerance: float) -> _Regression:
     eta = np.log(data.counts + 0.5)
     reward, error, prior, growth = np.zeros(states), 0.01, alpha**2, 1.0
     for rounds in range(1, MOST_ROUNDS + 1):  # noqa: B007
+        progress.advance()
         expected = np.maximum(total * softmax(_masked(eta, data.known), axis=-1), 1e-12)
         response = eta - data.constants + (data.counts - expected) / expected
         spread = error + data.variances
@@ -190,7 +191,7 @@ def _regress(data: _Data, alpha: float, tolerance: float) -> _Regression:
         scaled = rows * roots
         information = scaled.T @ scaled  # of one array with itself, for half the work
         weighted = scaled * roots
-        covariance = cho_solve(cho_factor(information + unit / prior), unit)
+        covariance = inv(information + unit / prior)
         before, reward = reward, covariance @ (weighted.T @ response.ravel())
         pull = weights * (response - (rows @ reward).reshape(response.shape))
         eta = data.constants + data.slopes @ reward + spread * pull

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
+from numpy.linalg import inv
 from scipy.optimize import OptimizeResult, minimize
 from scipy.special import log_softmax, xlogy
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.games.markov import Policies
 from malfl.games.soft import or_uniform
@@ -257,7 +257,7 @@ def recover_from_path(
     now = scales.weigh(end.x)
     touched = start.touched | now.touched
     unit = np.eye(len(touched))
-    covariance = cho_solve(cho_factor(now.information), unit)
+    covariance = inv(now.information)
     # A constant is a shaping, or next to one: deviations are of what is left without it.
     centring = np.where(touched, unit - touched / touched.sum(), 0.0)
     spread = np.sqrt(np.maximum(np.diag(centring @ covariance @ centring.T), 0.0))
@@ -325,6 +325,7 @@ class _Scales:
         return self.weigh(reward).information
 
     def _weigh(self, reward: FloatArray) -> _Weighed:
+        progress.advance()
         logits, slopes = (part[self._seen] for part in self._model(self._alpha * reward))
         slopes = self._alpha * slopes
         total = self._counts.sum(axis=-1, keepdims=True)

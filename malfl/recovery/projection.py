@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.linalg import lstsq, qr, svdvals
+from numpy.linalg import svdvals
+from scipy.linalg import lstsq, qr
 
+from malfl import progress
 from malfl.checks import FloatArray, IntArray
 from malfl.recovery.consistency import ConsistencySystem
 from malfl.recovery.reward import Determination
@@ -99,6 +101,7 @@ def _improvements(
         rows = np.flatnonzero(system.improvement == h)
         block = slice(h * system.states, (h + 1) * system.states)
         scale = np.sqrt(system.weights[rows])
+        progress.advance()
         yield rows, block, scale, system.shaping[rows][:, block].toarray() * scale[:, None]
 
 

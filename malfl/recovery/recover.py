@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.play.view import View
 from malfl.recovery.descent import Adam
 from malfl.recovery.estimator import Estimator
@@ -38,6 +38,7 @@ DEFAULTS: dict[Name, Estimator] = {
 """Estimators with their defaults, by name."""
 
 
+@progress.interruptible
 def recover(
     view: View,
     *,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
-from scipy.linalg import eigvalsh
+from numpy.linalg import eigvalsh
 
 from malfl.checks import FloatArray, IntArray
 from malfl.values import Value, freeze

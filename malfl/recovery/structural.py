@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve
+from numpy.linalg import solve
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics, Policies
 from malfl.games.soft import (
@@ -79,6 +79,7 @@ class _Prepared:
         view, agent = self._view, self._agent
         for h in range(self._done, improvements):
             now = [policies[h] for policies in self._policies]
+            progress.advance()
             slopes, constants = exact_logits(view.dynamics, now, agent, view.alpha)
             self._logits.slopes[h], self._logits.constants[h] = slopes, constants
             self._logits.known[h] = self._counts[h] >= self._least

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_softmax
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.theory.certificates import largest_divergence, log_changes
 from malfl.theory.prediction import Prediction
@@ -48,6 +48,7 @@ class Bound:
         return self.left <= self.right * (1 + RELATIVE) + ABSOLUTE * self.size
 
 
+@progress.interruptible
 def report(prediction: Prediction) -> pd.DataFrame:
     """Both sides of every inequality, the papers' and the corrected ones.
 

@@ -12,7 +12,7 @@ from scipy.sparse import block_array, csr_array, eye_array, kron
 from scipy.sparse.linalg import spsolve
 from scipy.special import log_softmax, logsumexp
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.games.markov import MarkovGame, Policies
 from malfl.games.soft import (
@@ -234,9 +234,11 @@ class Prediction:
             chain = (policy[:, None, :] @ self.moves.reshape(states, -1, states))[:, 0]
             return np.asarray(np.linalg.solve(np.eye(states) - gamma * chain, gain))
         between = state_transitions(self.process, policy)
-        return np.asarray(spsolve(eye_array(states, format="csc") - gamma * between, gain))
+        system = eye_array(states, format="csc") - gamma * between
+        return np.asarray(progress.interruptible(spsolve)(system, gain))
 
 
+@progress.interruptible
 def best_shaping(error: FloatArray, shaping: "FloatArray | csr_array") -> FloatArray:
     """The g that makes ``sup |error - shaping g|`` least, by a linear program.
 

@@ -1,0 +1,230 @@
+"""An interrupt is heard within a second by every public function that can take longer."""
+
+import inspect
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+from test_gates import public
+
+import malfl
+from malfl import Dynamics, MarkovGame, learners, progress, recovery, studies, theory
+from malfl.evaluation import distances, identifiability
+from malfl.games import gridworlds, soft
+from malfl.theory import bounds
+
+HEARD = 1.0  # second
+BEGUN = 0.3  # seconds until the interrupt
+
+#: What only goes over its arguments some few times, whatever they are.
+SHORT = {
+    "correlation", "interval", "normalised", "pearson", "prediction_half_width", "spearman",
+    "epic", "lfl", "ma_lfl", "positions", "improve", "improve_all", "induced_mdp",
+    "marginal_backup", "marginal_soft_q", "soft_q", "soft_return", "soft_value",
+    "soft_value_error", "soft_improvement", "as_if_alone", "consistency_system",
+    "prediction_error", "estimate_rules", "improvement_targets", "certified_prediction_error",
+    "certified_reward_error",
+}  # fmt: skip
+
+
+@cache
+def large() -> MarkovGame:
+    """So large that a decomposition takes long; nobody can play all of it."""
+    rng = np.random.default_rng(0)
+    states = 2500
+    return MarkovGame(
+        actions=(2, 2), transitions=rng.integers(0, states, size=(states, 4)), start=0, gamma=0.9,
+        rewards=rng.normal(size=(2, states)),
+    )  # fmt: skip
+
+
+@cache
+def medium() -> MarkovGame:
+    """At the limit up to which the dense estimators go."""
+    rng = np.random.default_rng(1)
+    states = 400
+    return MarkovGame(
+        actions=(3, 3), transitions=rng.integers(0, states, size=(states, 9)), start=0, gamma=0.9,
+        rewards=rng.normal(size=(2, states)),
+    )  # fmt: skip
+
+
+@cache
+def watched(large_one: bool) -> malfl.View:
+    game = large() if large_one else medium()
+    training = learners.Training(iterations=8, episodes=1000, steps=100)
+    return learners.train(game, training, 0, record=True).seen_by(1)
+
+
+@cache
+def histories() -> tuple[np.ndarray, ...]:
+    return tuple(soft_policies(medium(), 20))
+
+
+def soft_policies(game: Dynamics, number: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(2)
+    return [rng.dirichlet(np.ones(own), size=(number, game.n_states)) for own in game.actions]
+
+
+def sparse_policies() -> list[np.ndarray]:
+    return [policies[0] for policies in soft_policies(sparse(), 1)]
+
+
+@cache
+def sparse() -> MarkovGame:
+    """So many states that even a sparse decomposition takes long."""
+    rng = np.random.default_rng(3)
+    states = 4000
+    return MarkovGame(
+        actions=(4, 2), transitions=rng.integers(0, states, size=(states, 8)), start=0, gamma=0.9,
+        rewards=rng.normal(size=(2, states)),
+    )  # fmt: skip
+
+
+LONG = {"episodes": 100_000, "steps": 100_000}
+ENDLESS = learners.Training(iterations=1000, **LONG)
+ADAM = recovery.Adam(steps=10**9)
+
+
+def recovered(by: object, large_one: bool) -> Callable[[], object]:
+    view = watched(large_one)
+    return lambda: malfl.recover(view, of=0, by=by, unvisited="omit")
+
+
+def a_prediction() -> theory.Prediction:
+    game = medium()
+    now = [policies[0] for policies in histories()]
+    guess = np.random.default_rng(4).normal(size=game.n_states)
+    return theory.Prediction(game, now, agent=0, alpha=1.0, guess=guess)
+
+
+def endless_study() -> studies.Study:
+    games = {"hom": gridworlds.ma_lfl("hom")}
+    return studies.Study(games, ENDLESS, {"adam": ADAM}, range(3))
+
+
+def grid() -> MarkovGame:
+    return gridworlds.ma_lfl("hom")
+
+
+#: By public function, what takes long; made first, then called.
+CASES: dict[str, Callable[[], Callable[[], object]]] = {
+    "learn": lambda: lambda: malfl.learn(grid(), **LONG, seed=0),
+    "learn, one step an iteration": lambda: (
+        lambda: malfl.learn(grid(), iterations=10**5, episodes=1, steps=1, seed=0)
+    ),
+    "learn, by Q-learning": lambda: lambda: malfl.learn(grid(), malfl.QLearning(), **LONG, seed=0),
+    "learn, by value iteration": lambda: (
+        lambda: malfl.learn(grid(), malfl.SoftValueIteration(), **LONG, seed=0)
+    ),
+    "train": lambda: lambda: learners.train(grid(), ENDLESS, 0),
+    "learn_all": lambda: lambda: malfl.learn_all([grid()], ENDLESS, seeds=[0, 1]),
+    "learn_all, once": lambda: lambda: malfl.learn_all([grid()], ENDLESS, seeds=[0]),
+    "iterate_exactly": lambda: lambda: malfl.iterate_exactly(large(), alpha=1.0, iterations=5000),
+    "soft_optimum": lambda: (
+        lambda: soft.soft_optimum(
+            soft.induced_mdp(large(), large().uniform_policies(), 0), 1e-3, 1e-15
+        )
+    ),
+    "sample_counts": lambda: (
+        lambda: malfl.sample_counts(
+            large(), large().uniform_policies(), episodes=10**6, steps=10**5, seed=0, method="walk"
+        )
+    ),
+    "sample_episodes": lambda: (
+        lambda: malfl.sample_episodes(
+            grid(), grid().uniform_policies(), episodes=20_000, steps=100_000, seed=0
+        )
+    ),
+    "recover, structural": lambda: recovered("structural", True),
+    "recover, replay": lambda: recovered("replay", True),
+    "recover, path likelihood": lambda: recovered("path likelihood", True),
+    "recover, path of Q-learning": lambda: recovered(
+        malfl.PathLikelihood((malfl.QLearning(),)), False
+    ),
+    "recover, causal entropy": lambda: recovered("causal entropy", True),
+    "recover, evidence ridge": lambda: recovered(malfl.EvidenceRidge("state-action"), False),
+    "recover, least squares": lambda: recovered(malfl.LeastSquares("state-action"), False),
+    "recover, Adam": lambda: recovered(ADAM, False),
+    "forecast": lambda: lambda: malfl.forecast(watched(True), of=0, by=malfl.Structural()),
+    "forecast, mini-batches": lambda: (
+        lambda: malfl.forecast(watched(False), of=0, by=malfl.MiniBatchAdam(steps=10**9))
+    ),
+    "estimate_policies": lambda: (
+        lambda: malfl.estimate_policies(watched(True), recovery.Descended(steps=10**9))
+    ),
+    "recover_from_policies": lambda: (
+        lambda: malfl.recover_from_policies(medium(), histories(), of=0, alpha=1.0)
+    ),
+    "open_directions": lambda: lambda: identifiability.open_directions(medium(), histories(), 0),
+    "identifiability": lambda: (
+        lambda: identifiability.identifiability(medium(), histories(), 0, "state", [20])
+    ),
+    "exact_recovery": lambda: lambda: identifiability.exact_recovery(medium(), 1.0, 50),
+    "starc": lambda: (
+        lambda: distances.starc(
+            np.arange(4000.0), np.arange(4000.0) ** 2, sparse(), sparse_policies(), 0
+        )
+    ),
+    "compare": lambda: (
+        lambda: malfl.compare(
+            recovery.RecoveredReward(np.arange(4000.0), "state", recovery.NoFit()), sparse(), 0
+        )
+    ),
+    "random_predictions": lambda: lambda: list(theory.random_predictions(10**9, seed=0)),
+    "report": lambda: lambda: bounds.report(a_prediction()),
+    "Study.scores": lambda: lambda: endless_study().scores(),
+    "trained_and_recovered": lambda: (
+        lambda: studies.trained_and_recovered(grid(), ENDLESS, 0, {"adam": ADAM})
+    ),
+    "recovered": lambda: lambda: studies.recovered(a_log(), {"adam": ADAM}),
+    "rewards": lambda: lambda: studies.rewards(grid(), ENDLESS, 0, {"adam": ADAM}),
+    "misread_alpha": lambda: (
+        lambda: studies.misread_alpha(grid(), ENDLESS, 0, {"adam": ADAM}, [1.0])
+    ),
+    "errors_of_forecast": lambda: (
+        lambda: studies.errors_of_forecast(grid(), ENDLESS, 0, malfl.MiniBatchAdam(), 0)
+    ),
+}
+
+
+@cache
+def a_log() -> malfl.LearningLog:
+    return malfl.learn(grid(), iterations=3, episodes=1000, steps=100, seed=0)
+
+
+def test_every_public_function_is_short_or_tried():
+    functions = {
+        name.rpartition(".")[2] for name, one in public().items() if inspect.isfunction(one)
+    }
+    tried = {case.partition(",")[0] for case in CASES}
+    assert functions - tried == SHORT
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_interrupt_is_heard(case):
+    call = CASES[case]()
+    sent = []
+
+    def interrupt():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(BEGUN, interrupt)
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call()
+    finally:
+        timer.cancel()
+    assert time.monotonic() - sent[0] < HEARD
+    # What a stopped thread was busy with ends by itself, at its next step.
+    give_up = time.monotonic() + 60
+    while any(thread.name == progress.APART for thread in threading.enumerate()):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
