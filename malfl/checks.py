@@ -2,6 +2,7 @@
 
 import math
 import operator
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, TypeVar
@@ -17,13 +18,15 @@ WordArray = npt.NDArray[np.uint64 | np.uint32]
 
 ROUNDING = 1e-9  # how far probabilities may stray from summing to one
 NEAREST_TO_1 = 1 - 1e-12  # discount; nearer to 1, rounding outweighs what values differ by
+LARGEST_ROOT = 1e140  # of a number that floats can hold many times over
+MOST = 2.0**63  # that counts must stay below
 LONGEST = 100  # characters of a value that an error shows
 
 
 def count(value: object, name: str, at_least: int = 1) -> int:
     """Return ``value`` as an int; raise unless it is a whole number of at least ``at_least``."""
     try:
-        if isinstance(value, bool | np.bool_):
+        if isinstance(value, bool | np.bool_ | np.timedelta64):
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -41,6 +44,13 @@ def index(value: object, name: str, size: int) -> int:
     return number
 
 
+def boolean(value: bool, name: str) -> bool:
+    """Return ``value``; raise unless it is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
+    return value
+
+
 def choice(value: Name, name: str, allowed: Sequence[str]) -> Name:
     """Return ``value``; raise unless it is one of ``allowed``."""
     if not isinstance(value, str) or value not in allowed:
@@ -51,7 +61,7 @@ def choice(value: Name, name: str, allowed: Sequence[str]) -> Name:
 def real(value: float, name: str) -> float:
     """Return ``value`` as a finite float; raise unless it is a real number."""
     single = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
-    if isinstance(single, bool | np.bool_) or not isinstance(single, Real):
+    if isinstance(single, bool | np.bool_ | np.timedelta64) or not isinstance(single, Real):
         raise TypeError(f"{name} must be a number, got {shown(value)}")
     try:
         number = float(single)
@@ -67,6 +77,25 @@ def positive(value: float, name: str) -> float:
     number = real(value, name)
     if number <= 0:
         raise ValueError(f"{name} must be greater than 0, got {number}")
+    return number
+
+
+def not_negative(value: float, name: str) -> float:
+    """Return ``value`` as a float; raise unless it is finite and at least zero."""
+    number = real(value, name)
+    if number < 0:
+        raise ValueError(f"{name} must be 0 or more, got {number}")
+    return number
+
+
+def squarable(value: float, name: str) -> float:
+    """Return ``value`` as a float; raise unless it is above zero and sums of its squares fit."""
+    number = positive(value, name)
+    if not 1 / LARGEST_ROOT <= number <= LARGEST_ROOT:
+        raise ValueError(
+            f"{name} must lie between {1 / LARGEST_ROOT:g} and {LARGEST_ROOT:g}, for its square to "
+            f"be represented, got {number:g}"
+        )
     return number
 
 
@@ -184,15 +213,25 @@ def any_numbers(values: object, name: str) -> npt.NDArray[Any]:
 
     Raises if anything in it is no number, or masked.
     """
-    for part in values if isinstance(values, list | tuple) else (values,):
-        _unmasked(part, name)
     try:
-        array = np.array(values, order="C")
+        with warnings.catch_warnings(category=UserWarning, action="ignore"):  # of masks: see below
+            array = np.array(values, order="C")
     except (ValueError, TypeError, OverflowError) as error:
         raise TypeError(f"{name} must be an array of numbers: {error}") from None
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be an array of real numbers, got {array.dtype}")
+    _entries_are_numbers(values, name)
     return array
+
+
+def _entries_are_numbers(values: object, name: str) -> None:
+    """Raise if there is a mask or, in a list, a truth value, which NumPy makes a number."""
+    _unmasked(values, name)
+    if isinstance(values, list | tuple):
+        for part in values:
+            _entries_are_numbers(part, name)
+    elif isinstance(values, bool) or getattr(values, "dtype", None) == np.bool_:
+        raise TypeError(f"{name} must be an array of real numbers, got {shown(values)} in it")
 
 
 def _unmasked(values: object, name: str) -> None:
@@ -215,13 +254,14 @@ def _all_finite(array: FloatArray, name: str) -> None:
 
 
 def counts(values: npt.ArrayLike, name: str) -> FloatArray:
-    """Return ``values`` as floats; raise if an entry is negative or fractional."""
+    """Return ``values`` as floats; raise unless all are whole, 0 or more and below 2 ** 63."""
     array = finite(values, name)
-    bad = (array < 0) | (array != np.floor(array))
+    bad = ~((array >= 0) & (array < MOST)) | (array != np.floor(array))
     if bad.any():
         where = first(bad)
+        limit = "less than 2 ** 63" if array[where] >= MOST else "0 or more"
         raise ValueError(
-            f"{name}{list(where)} is {array[where]:g}; counts must be whole numbers, 0 or more"
+            f"{name}{list(where)} is {array[where]:g}; counts must be whole numbers, {limit}"
         )
     return array
 
@@ -249,16 +289,21 @@ def distributions(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> F
     Floats of less than eight bytes may stray from summing to 1 by more, and are put right.
     """
     given = any_numbers(values, name)
-    array, rounding = _as_floats(given), rounding_of(given.dtype)
+    array = _as_floats(given)
     _all_finite(array, name)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    return _summing_to_1(array, name, rounding_of(given.dtype))
+
+
+def _summing_to_1(array: FloatArray, name: str, rounding: float) -> FloatArray:
     if (array < 0).any():
         where = first(array < 0)
         raise ValueError(
             f"{name}{list(where)} is {array[where]:g}; probabilities must be 0 or more"
         )
-    sums = array.sum(axis=-1)
+    with np.errstate(over="ignore"):
+        sums = array.sum(axis=-1)
     bad = np.atleast_1d(np.abs(sums - 1) > rounding)
     if bad.any():
         where = first(bad) if sums.ndim else ()
@@ -280,14 +325,19 @@ def histories(
     Each row is a probability distribution, or NaN throughout where the policy is unknown.
     """
     one_per_agent(values, name, len(actions))
-    arrays = [numbers(policies, f"{name}[{i}]") for i, policies in enumerate(values)]
-    times = {len(array) for array in arrays if array.ndim}
-    for i, (array, own) in enumerate(zip(arrays, actions, strict=True)):
+    given = [any_numbers(policies, f"{name}[{i}]") for i, policies in enumerate(values)]
+    times = {len(array) for array in given if array.ndim}
+    checked = []
+    for i, (array, own) in enumerate(zip(given, actions, strict=True)):
         if array.ndim != 3 or array.shape[1:] != (states, own) or len(times) > 1:
             raise ValueError(
                 f"{name}[{i}] must have shape (n, {states}, {own}), n the same for all agents, "
                 f"got {array.shape}"
             )
-        unknown = np.isnan(array).all(axis=-1, keepdims=True)
-        distributions(np.where(unknown, 1 / own, array), f"{name}[{i}]", array.shape)
-    return tuple(arrays)
+        policies = _as_floats(array)
+        unknown = np.isnan(policies).all(axis=-1, keepdims=True)
+        known = np.where(unknown, 1 / own, policies)
+        _all_finite(known, f"{name}[{i}]")
+        known = _summing_to_1(known, f"{name}[{i}]", rounding_of(array.dtype))
+        checked.append(np.where(unknown, np.nan, known))
+    return tuple(checked)

@@ -27,6 +27,8 @@ from typing import Any, ParamSpec, TypeVar
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from malfl import checks
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -176,7 +178,7 @@ def run(
         If it dies.
     """
     if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise TypeError(f"executor must be one of concurrent.futures, got {executor!r}")
+        raise TypeError(f"executor must be one of concurrent.futures, got {checks.shown(executor)}")
     results: dict[int, T] = {}
     with (
         tempfile.TemporaryDirectory() as folder,

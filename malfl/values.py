@@ -82,6 +82,12 @@ def freeze(*values: object) -> None:
             freeze(*value)
 
 
+def set_fields(value: object, **fields: object) -> None:
+    """Set fields of a frozen value, as its constructor may: to what was checked and converted."""
+    for name, field in fields.items():
+        object.__setattr__(value, name, field)
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a file that then takes the place of ``path``, whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{path.name}")

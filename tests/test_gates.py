@@ -18,8 +18,9 @@ ROOMS: tuple[ModuleType, ...] = (
     games, play, learners, recovery, evaluation, theory, studies,
 )  # fmt: skip
 FILES: tuple[ModuleType, ...] = (gridworlds, soft, distances, identifiability, metrics)
-#: Of `soft`: steps of what is public there, called in loops on what was checked.
+#: Steps of what is public beside them, called in loops on what was checked.
 UNCHECKED = {
+    "is_flat",
     "entropy", "entropy_bonus", "or_uniform", "joint_probabilities", "state_transitions",
     "dense_state_transitions", "expectation_over_opponents", "over_opponents", "own_transitions",
     "dense_own_transitions", "soft_maximum",

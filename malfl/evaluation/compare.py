@@ -7,7 +7,7 @@ import numpy as np
 from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.evaluation.distances import epic, starc
-from malfl.evaluation.metrics import correlation, pearson
+from malfl.evaluation.metrics import correlation, is_flat, pearson
 from malfl.games.markov import MarkovGame
 from malfl.recovery.reward import RecoveredReward
 
@@ -39,7 +39,7 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
     true = game.rewards[game.check_agent(agent)]
     over_states = reward.over_states()
     known = over_states[np.isfinite(over_states)]
-    if known.size < 2 or np.ptp(known) == 0:
+    if known.size < 2 or is_flat(known):
         return Comparison(0.0, 0.0, np.nan, np.nan, np.nan, known.size, reward.converged)
     pcc, scc, states = correlation(reward, true)
     distances = (np.nan, np.nan)
@@ -50,11 +50,12 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
 
 
 def pearson_of(reward: FloatArray, game: MarkovGame, agent: int) -> float:
-    """Correlation of a reward of the state with the agent's, where it is known; 0 if it is flat."""
+    """Correlation of a reward of the state with the agent's, where known; 0 if one is flat."""
     known = np.isfinite(reward)
-    if known.sum() < 2 or np.ptp(reward[known]) == 0:
+    both = reward[known], game.rewards[agent][known]
+    if known.sum() < 2 or any(map(is_flat, both)):
         return 0.0
-    return pearson(reward[known], game.rewards[agent][known])
+    return pearson(*both)
 
 
 def _calibration(found: RecoveredReward, true: FloatArray) -> float:

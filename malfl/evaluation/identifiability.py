@@ -118,6 +118,10 @@ def exact_recovery(game: MarkovGame, alpha: float, iterations: int) -> pd.DataFr
         Columns ``agent``, ``improvements``, ``PCC`` and ``SCC``, correlations with the true reward.
     """
     policies = iterate_exactly(game, alpha=alpha, iterations=iterations)
+    if any((history == 0).any() for history in policies):
+        raise ValueError(
+            f"alpha must leave every action a probability that can be represented, got {alpha:g}"
+        )
     rows = []
     for agent in range(game.n_agents):
         for h in range(1, iterations + 1):

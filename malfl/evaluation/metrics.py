@@ -1,5 +1,6 @@
 """How close a recovered reward is to the true one, and how sure one can be of a mean."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from malfl import checks
 from malfl.checks import FloatArray
 from malfl.recovery.reward import RecoveredReward
 
+FLAT = 1e-12  # values that differ by less than this share of the largest are the same
 TIE = 1e-9  # neighbours closer than this share of the range count as equal when ranked
 
 
@@ -40,7 +42,7 @@ def pearson(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
         If the shapes differ, there are fewer than two values, an entry is not finite, or one of
         the arrays is constant.
     """
-    return float(stats.pearsonr(*_comparable(a, b)).statistic)
+    return _pearson(*_comparable({"a": a, "b": b}))
 
 
 def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
@@ -54,8 +56,7 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     ValueError
         As `pearson` does.
     """
-    left, right = _comparable(a, b)
-    return float(stats.spearmanr(_tied(left), _tied(right)).statistic)
+    return _spearman(*_comparable({"a": a, "b": b}))
 
 
 def correlation(recovered: RecoveredReward, true: npt.ArrayLike) -> Correlation:
@@ -71,17 +72,14 @@ def correlation(recovered: RecoveredReward, true: npt.ArrayLike) -> Correlation:
     checks.instance(
         recovered, RecoveredReward, "recovered", "see malfl.recover; or metrics.pearson"
     )
-    truth = checks.finite(true, "true")
+    truth, _ = _near_1(checks.finite(true, "true"))
     values = recovered.over_states()
     if truth.ndim == 0 or len(truth) != len(values):
         raise ValueError(f"true must have {len(values)} states, got shape {truth.shape}")
     truth = truth.reshape(len(truth), -1).mean(axis=1)
     known = np.isfinite(values)
-    return Correlation(
-        pearson(values[known], truth[known]),
-        spearman(values[known], truth[known]),
-        int(known.sum()),
-    )
+    both = _comparable({"recovered": values[known], "true": truth[known]})
+    return Correlation(_pearson(*both), _spearman(*both), int(known.sum()))
 
 
 def interval(values: npt.ArrayLike) -> Interval:
@@ -95,12 +93,14 @@ def interval(values: npt.ArrayLike) -> Interval:
     runs = checks.finite(values, "values")
     if runs.ndim != 1 or len(runs) == 0:
         raise ValueError(f"values must have shape (n,) with n >= 1, got {runs.shape}")
-    n, mean = len(runs), float(runs.mean())
-    if n == 1:
-        return Interval(mean, np.nan, np.nan, np.nan, 1)
-    sd = float(runs.std(ddof=1))
+    if len(runs) == 1:
+        return Interval(float(runs[0]), np.nan, np.nan, np.nan, 1)
+    n, (near_1, power) = len(runs), _near_1(runs)
+    mean, sd = float(near_1.mean()), float(near_1.std(ddof=1))
     half = float(stats.t.ppf(0.975, n - 1)) * sd / np.sqrt(n)
-    return Interval(mean, sd, mean - half, mean + half, n)
+    with np.errstate(over="ignore"):  # a bound may lie beyond what floats can hold
+        mean, sd, low, high = np.ldexp([mean, sd, mean - half, mean + half], power).tolist()
+    return Interval(mean, sd, low, high, n)
 
 
 def prediction_half_width(sd: float, n: int) -> float:
@@ -113,7 +113,7 @@ def prediction_half_width(sd: float, n: int) -> float:
     """
     if checks.count(n, "n") == 1:
         return 0.0
-    return float(stats.t.ppf(0.975, n - 1) * checks.real(sd, "sd") * np.sqrt(1 + 1 / n))
+    return float(stats.t.ppf(0.975, n - 1) * checks.not_negative(sd, "sd") * np.sqrt(1 + 1 / n))
 
 
 def normalised(reward: npt.ArrayLike) -> FloatArray:
@@ -124,25 +124,54 @@ def normalised(reward: npt.ArrayLike) -> FloatArray:
     ValueError
         If an entry is infinite, or none is known.
     """
-    values = checks.numbers(reward, "reward")
-    known = values[~np.isnan(values)]
+    given = checks.numbers(reward, "reward")
+    known = given[~np.isnan(given)]
     checks.finite(known, "reward, where it is known,")
     if known.size == 0:
-        raise ValueError(f"reward must have an entry that is known, got shape {values.shape}")
+        raise ValueError(f"reward must have an entry that is known, got shape {given.shape}")
+    values, _ = _near_1(given)
     low, high = np.nanmin(values), np.nanmax(values)
     return np.asarray((values - low) / (high - low if high > low else 1.0))
 
 
-def _comparable(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    left, right = checks.finite(a, "a").ravel(), checks.finite(b, "b").ravel()
-    if np.shape(a) != np.shape(b) or left.size < 2:
+def _pearson(a: FloatArray, b: FloatArray) -> float:
+    return float(stats.pearsonr(a, b).statistic)
+
+
+def _spearman(a: FloatArray, b: FloatArray) -> float:
+    return float(stats.spearmanr(_tied(a), _tied(b)).statistic)
+
+
+def _comparable(given: dict[str, npt.ArrayLike]) -> list[FloatArray]:
+    """Two arrays, by the names of the arguments, flat and with a largest entry next to 1."""
+    arrays = {name: checks.finite(values, name) for name, values in given.items()}
+    shapes = [array.shape for array in arrays.values()]
+    if shapes[0] != shapes[1] or math.prod(shapes[0]) < 2:
         raise ValueError(
-            f"a and b must have one shape with two values or more, got {np.shape(a)}, {np.shape(b)}"
+            f"{' and '.join(arrays)} must have one shape with two values or more, got {shapes[0]} "
+            f"and {shapes[1]}"
         )
-    for name, values in (("a", left), ("b", right)):
-        if np.ptp(values) == 0:
-            raise ValueError(f"{name} is {values[0]:g} throughout; a constant has no correlation")
-    return left, right
+    for name, array in arrays.items():
+        if is_flat(array):
+            raise ValueError(
+                f"{name} is {array.flat[0]:g} throughout; a constant has no correlation"
+            )
+    return [_near_1(array.ravel())[0] for array in arrays.values()]
+
+
+def is_flat(values: FloatArray) -> bool:
+    """Whether values differ by no more than rounding."""
+    least, most = values.min(), values.max()
+    return bool(most / 2 - least / 2 <= FLAT / 2 * max(most, -least))
+
+
+def _near_1(values: FloatArray) -> tuple[FloatArray, int]:
+    """Values over the power of two next to the largest one, and its exponent.
+
+    No digit changes, and sums and squares neither overflow nor vanish.
+    """
+    _, power = np.frexp(np.nanmax(np.abs(values), initial=0.0))
+    return np.ldexp(values, -power), int(power)
 
 
 def _tied(values: FloatArray) -> FloatArray:

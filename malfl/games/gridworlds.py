@@ -59,9 +59,8 @@ def ma_lfl(
         With ``S = size ** (2 * agents)`` states and five actions an agent (see `MOVES`).
     """
     checks.choice(kind, "kind", ("hom", "het"))
-    checks.count(size, "size", at_least=2)
-    checks.count(agents, "agents")
-    checks.probability(slip, "slip")
+    size, agents = checks.count(size, "size", at_least=2), checks.count(agents, "agents")
+    slip = checks.probability(slip, "slip")
     branches = len(MOVES) if slip else 1
     rows = (size * size * len(MOVES)) ** min(agents, MANY)
     _check_room(BYTES * rows * branches ** min(agents, MANY), size, agents)

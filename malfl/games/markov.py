@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, issparse, sparray, spmatrix
 
 from malfl import checks
 from malfl.checks import FloatArray, IntArray
-from malfl.values import Value, freeze
+from malfl.values import Value, freeze, set_fields
 
 Policies = tuple[FloatArray, ...]
 """A joint policy: one array of shape (S, A_i) for each agent, rows summing to 1."""
@@ -63,10 +63,13 @@ class Dynamics(Value):
             raise ValueError("actions must name at least one agent, got none")
         sizes = tuple(checks.count(n, f"actions[{i}]") for i, n in enumerate(actions))
         matrix = _transition_matrix(transitions, sizes)
-        _set(self, "actions", sizes)
-        _set(self, "transitions", matrix)
-        _set(self, "start", _start_distribution(start, matrix.shape[1]))
-        _set(self, "gamma", checks.discount(gamma))
+        set_fields(
+            self,
+            actions=sizes,
+            transitions=matrix,
+            start=_start_distribution(start, matrix.shape[1]),
+            gamma=checks.discount(gamma),
+        )
 
     @property
     def n_agents(self) -> int:
@@ -155,7 +158,7 @@ class MarkovGame(Dynamics):
 
     def _set_rewards(self, rewards: Sequence[npt.ArrayLike]) -> None:
         checks.one_per_agent(rewards, "rewards", self.n_agents)
-        _set(self, "rewards", tuple(self._reward(r, i) for i, r in enumerate(rewards)))
+        set_fields(self, rewards=tuple(self._reward(r, i) for i, r in enumerate(rewards)))
 
     def _reward(self, reward: npt.ArrayLike, agent: int) -> FloatArray:
         array = checks.finite(reward, f"rewards[{agent}]")
@@ -187,10 +190,6 @@ class MarkovGame(Dynamics):
         return Dynamics(
             actions=self.actions, transitions=self.transitions, start=self.start, gamma=self.gamma
         )
-
-
-def _set(instance: Dynamics, name: str, value: object) -> None:
-    object.__setattr__(instance, name, value)
 
 
 def _start_distribution(start: int | npt.ArrayLike, states: int) -> FloatArray:

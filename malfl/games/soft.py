@@ -49,7 +49,10 @@ def improve(q: npt.ArrayLike, alpha: float) -> FloatArray:
     alpha
         Entropy coefficient, greater than 0.
     """
-    logits, _ = _logits(checks.finite(q, "q"), checks.positive(alpha, "alpha"))
+    values = checks.finite(q, "q")
+    if values.shape[-1:] in ((), (0,)):
+        raise ValueError(f"q must have shape (..., A_i) with A_i >= 1, got {values.shape}")
+    logits, _ = _logits(values, checks.positive(alpha, "alpha"))
     return np.asarray(np.exp(log_softmax(logits, axis=-1)))
 
 
@@ -196,8 +199,8 @@ def soft_value(
 
     Raises
     ------
-    RuntimeError
-        If the iteration does not get there.
+    ValueError
+        If gamma is too close to 1 for the iteration to get there.
     """
     agent, joint_policy = _checked(game, policies, agent)
     (value,) = _soft_values(game, joint_policy, [agent], alpha)
@@ -308,14 +311,12 @@ def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> Sof
     alpha
         Entropy coefficient, greater than 0.
     tolerance
-        Largest residual of the soft Bellman equation, relative to the largest value.
+        Largest residual of the soft Bellman equation, relative to the largest value or soft Q.
 
     Raises
     ------
     ValueError
-        If the game has more than one agent.
-    RuntimeError
-        If the tolerance is not met within 1000 improvements.
+        If the game has more than one agent, or the tolerance is not met in 1000 improvements.
     """
     checks.instance(mdp, MarkovGame, "mdp", "with rewards; see induced_mdp")
     checks.positive(tolerance, "tolerance")
@@ -327,9 +328,13 @@ def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> Sof
         q = _backup(mdp, 0, value)
         policies = (improve(q, alpha),)
         residual = float(np.abs(soft_maximum(q, alpha) - value).max())
-        if residual <= tolerance * max(1.0, float(np.abs(value).max())):
+        size = max(float(np.abs(value).max()), float(np.abs(q).max()))
+        if residual <= tolerance * size:
             return SoftOptimum(policies[0], q, value, residual)
-    raise RuntimeError(f"soft policy iteration stopped at residual {residual:.3g}")
+    raise ValueError(
+        f"tolerance must be larger in this game, where rounding leaves {residual / size:.2g}, got "
+        f"{tolerance:g}"
+    )
 
 
 def _checked(
@@ -410,8 +415,9 @@ def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, game: Markov
                 better = gain + gamma * (chain @ better)
         value, error = better, _error(chain, gain, game, better)
     if error > TOLERANCE * np.abs(value).max():
-        raise RuntimeError(
-            f"soft values are still up to {error:.3g} off; gamma = {gamma} is too close to 1"
+        raise ValueError(
+            f"gamma must be further from 1 in a game so large, got {gamma}: soft values are still "
+            f"up to {error:.3g} off"
         )
     return value
 

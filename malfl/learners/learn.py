@@ -108,8 +108,7 @@ def check_training(
     """Raise unless agents can be trained so in a game, called ``name``; see `learn`."""
     checks.instance(game, MarkovGame, name, "with rewards to learn from")
     checks.instance(training, Training, "training", "with what learn takes beside it")
-    if not isinstance(record, bool):
-        raise TypeError(f"record must be True or False, got {record!r}")
+    checks.boolean(record, "record")
     for i, one in enumerate(training.learner_of(game.n_agents)):
         checks.instance(one, Learner, f"learners[{i}]", "such as SoftPolicyIteration()")
         checks.choice(one.needs, f"needs of learners[{i}]", get_args(Needs))

@@ -40,7 +40,10 @@ class Improvement(NamedTuple):
 
 def soft_improvement(values: FloatArray, alpha: float) -> Improvement:
     """The improvement of Eq. 6 by any values (S, A_i)."""
-    return Improvement(improve(checks.finite(values, "values"), alpha), values)
+    values = checks.finite(values, "values")
+    if values.ndim != 2 or values.shape[1] == 0:
+        raise ValueError(f"values must have shape (S, A_i) with A_i >= 1, got {values.shape}")
+    return Improvement(improve(values, alpha), values)
 
 
 class Learning(Protocol):

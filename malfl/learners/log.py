@@ -12,7 +12,7 @@ from malfl.learners.learner import Learner
 from malfl.learners.soft_policy_iteration import SoftPolicyIteration
 from malfl.play.episodes import Episodes
 from malfl.play.view import View
-from malfl.values import Value, freeze
+from malfl.values import Value, freeze, set_fields
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,20 @@ class Training(Value):
     def __post_init__(self) -> None:
         several: object = self.learners
         if isinstance(several, list | tuple):
-            object.__setattr__(self, "learners", tuple(several))
+            set_fields(self, learners=tuple(several))
             for i, one in enumerate(several):
                 _check_learner(one, f"learners[{i}]")
         else:
             _check_learner(several, "learners")
-        object.__setattr__(self, "alpha", checks.positive(self.alpha, "alpha"))
-        checks.count(self.iterations, "iterations")
-        checks.steps_played(self.episodes, self.steps)
-        if self.seed is not None:
-            checks.count(self.seed, "seed", 0)
+        episodes, steps = checks.steps_played(self.episodes, self.steps)
+        set_fields(
+            self,
+            alpha=checks.positive(self.alpha, "alpha"),
+            iterations=checks.count(self.iterations, "iterations"),
+            episodes=episodes,
+            steps=steps,
+            seed=None if self.seed is None else checks.count(self.seed, "seed", 0),
+        )
 
     def learner_of(self, agents: int) -> tuple[Learner, ...]:
         """Each agent's learner; raises ValueError unless there is one for each of ``agents``."""
@@ -118,12 +122,11 @@ class LearningLog(Value):
             expected = [(length, game.n_states, own) for own in game.actions]
             if shapes != expected:
                 raise ValueError(f"{name} must have shapes {expected}, got {shapes}")
-        for name, value in {"counts": counts, "policies": policies, "q": values}.items():
-            freeze(value)
-            object.__setattr__(self, name, value)
+        freeze(counts, policies, values)
+        set_fields(self, counts=counts, policies=policies, q=values)
         if self.episodes is not None:
             checks.sequence(self.episodes, "episodes", "one of Episodes for each iteration")
-            object.__setattr__(self, "episodes", tuple(self.episodes))
+            set_fields(self, episodes=tuple(self.episodes))
         self.seen_by(None)  # which refuses episodes of something else
 
     @property

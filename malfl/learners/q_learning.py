@@ -10,7 +10,7 @@ from malfl.games.markov import MarkovGame
 from malfl.kernels import q_learning as kernel
 from malfl.kernels.steps import Learner as Codes
 from malfl.learners.learner import Improvement, Iteration, Learning, Needs, soft_improvement
-from malfl.values import Value
+from malfl.values import Value, set_fields
 
 CALL_STEPS = 2**16  # in one call of the kernel, about; it lasts less than a millisecond
 
@@ -34,7 +34,7 @@ class QLearning(Value):
     needs: ClassVar[Needs] = "steps"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "beta", checks.step_size(self.beta))
+        set_fields(self, beta=checks.step_size(self.beta))
 
     def start(
         self, game: MarkovGame, agent: int, alpha: float, rng: np.random.Generator

@@ -9,7 +9,7 @@ from malfl import checks
 from malfl.games.markov import MarkovGame
 from malfl.games.soft import improve, induced_mdp, soft_optimum
 from malfl.learners.learner import Improvement, Iteration, Learning, Needs
-from malfl.values import Value
+from malfl.values import Value, set_fields
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class RandomImprovements(Value):
     needs: ClassVar[Needs] = "rules"
 
     def __post_init__(self) -> None:
-        checks.count(self.points, "points")
+        set_fields(self, points=checks.count(self.points, "points"))
 
     def start(
         self, game: MarkovGame, agent: int, alpha: float, rng: np.random.Generator

@@ -13,7 +13,7 @@ from malfl.games.markov import MarkovGame, Policies
 from malfl.games.soft import improve_all, marginal_soft_q
 from malfl.learners.learner import Improvement, Iteration, Learning, Needs, soft_improvement
 from malfl.learners.temporal_differences import along_steps
-from malfl.values import Value
+from malfl.values import Value, set_fields
 
 Evaluation = Literal["td", "sarsa", "exact"]
 EVALUATIONS: tuple[Evaluation, ...] = ("td", "sarsa", "exact")
@@ -44,7 +44,7 @@ class SoftPolicyIteration(Value):
     name = "soft policy iteration"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "beta", checks.step_size(self.beta))
+        set_fields(self, beta=checks.step_size(self.beta))
         checks.choice(self.evaluation, "evaluation", EVALUATIONS)
 
     @property

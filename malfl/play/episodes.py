@@ -10,7 +10,7 @@ import numpy.typing as npt
 from malfl import checks
 from malfl.checks import IntArray, WordArray
 from malfl.kernels.steps import Steps
-from malfl.values import Value, freeze
+from malfl.values import Value, freeze, set_fields
 
 
 class Episode(NamedTuple):
@@ -74,12 +74,7 @@ class Episodes(Value):
 
     def _set(self, packed: Steps, n_states: int, n_joint_actions: int) -> None:
         freeze(*packed)
-        for name, value in zip(
-            ("packed", "n_states", "n_joint_actions"),
-            (packed, n_states, n_joint_actions),
-            strict=True,
-        ):
-            object.__setattr__(self, name, value)
+        set_fields(self, packed=packed, n_states=n_states, n_joint_actions=n_joint_actions)
 
     @classmethod
     def from_lists(

@@ -8,7 +8,7 @@ from malfl import checks
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics
 from malfl.play.episodes import Episodes
-from malfl.values import Value, freeze
+from malfl.values import Value, freeze, set_fields
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class View(Value):
     def __post_init__(self) -> None:
         if type(self.dynamics) is not Dynamics:
             raise TypeError("dynamics must not carry rewards; pass game.without_rewards()")
-        object.__setattr__(self, "alpha", checks.positive(self.alpha, "alpha"))
+        set_fields(self, alpha=checks.positive(self.alpha, "alpha"))
         checks.sequence(self.counts, "counts", "an array (S, A) for each iteration")
         shapes = [np.shape(part) for part in self.counts]
         for h, shape in enumerate(shapes):
@@ -49,13 +49,13 @@ class View(Value):
         if counts.ndim != 3 or counts.shape[1:] != (states, joint) or len(counts) == 0:
             raise ValueError(f"counts must have shape (n, {states}, {joint}), got {counts.shape}")
         freeze(counts)
-        object.__setattr__(self, "counts", counts)
+        set_fields(self, counts=counts)
         if self.observer is not None and self.own_policies is not None:
             observer = self.dynamics.check_agent(self.observer, "observer")
             shape = (len(counts), states, self.dynamics.actions[observer])
             own = checks.distributions(self.own_policies, "own_policies", shape)
             freeze(own)
-            object.__setattr__(self, "own_policies", own)
+            set_fields(self, own_policies=own)
         elif self.observer is not None or self.own_policies is not None:
             raise ValueError(
                 "own_policies must be given for an observer that is an agent, and only then; "
@@ -63,7 +63,7 @@ class View(Value):
             )
         if self.episodes is not None:
             checks.sequence(self.episodes, "episodes", "one of Episodes for each iteration")
-            object.__setattr__(self, "episodes", tuple(self.episodes))
+            set_fields(self, episodes=tuple(self.episodes))
             _check_episodes(self.episodes, counts)
 
     @property
@@ -112,6 +112,6 @@ def _check_episodes(episodes: tuple[Episodes, ...], counts: FloatArray) -> None:
             )
         if played.steps != counted.sum():
             raise ValueError(
-                f"episodes[{h}] have {played.steps} steps, and {counted.sum():.0f} were counted; "
+                f"episodes[{h}] have {played.steps} steps, and {counted.sum():.15g} were counted; "
                 "they must be the same steps"
             )

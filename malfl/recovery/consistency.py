@@ -90,8 +90,9 @@ def consistency_system(
         raise ValueError(f"weights{list(where)} is {weights[where]:g}; it must be 0 or more")
     own_state = csr_array(kron(eye_array(states), np.ones((own, 1))))
     reward_rows, shaping_rows = [], []
+    histories = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
     for h in range(improvements):
-        before = [policy[h] for policy in policies]
+        before = [policy[h] for policy in histories]
         expect = expectation_over_opponents(dynamics, before, agent)
         shaping_rows.append(own_state - dynamics.gamma * (expect @ dynamics.transitions))
         if reward_class == "state":

@@ -17,7 +17,7 @@ from malfl.recovery.estimator import Prepared
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import NothingToLearnError, RecoveredReward
 from malfl.recovery.structural import exact_logits
-from malfl.values import Value
+from malfl.values import Value, set_fields
 
 CALL_STEPS = 100  # steps of Adam in one call of the kernel, some milliseconds on the papers' grid
 
@@ -37,8 +37,9 @@ class Adam(ByConsistency):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.count(self.steps, "steps")
-        checks.positive(self.rate, "rate")
+        set_fields(
+            self, steps=checks.count(self.steps, "steps"), rate=checks.positive(self.rate, "rate")
+        )
 
     def solve(self, system: ConsistencySystem) -> Solution:
         """Go down the loss for some steps."""
@@ -67,8 +68,9 @@ class MiniBatchAdam(Value):
     needs_improvements = True
 
     def __post_init__(self) -> None:
-        checks.count(self.steps, "steps")
-        checks.positive(self.rate, "rate")
+        set_fields(
+            self, steps=checks.count(self.steps, "steps"), rate=checks.positive(self.rate, "rate")
+        )
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:

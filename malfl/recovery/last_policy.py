@@ -14,7 +14,7 @@ from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.path import recover_from_path
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import NoFit, RecoveredReward
-from malfl.values import Value
+from malfl.values import Value, set_fields
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class CausalEntropy(Value):
     needs_improvements = False
 
     def __post_init__(self) -> None:
-        checks.positive(self.prior, "prior")
+        set_fields(self, prior=checks.positive(self.prior, "prior"))
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:

@@ -36,7 +36,7 @@ from malfl.recovery.reward import (
     RecoveredReward,
     determination_of,
 )
-from malfl.values import Value, freeze
+from malfl.values import Value, freeze, set_fields
 
 MOST_STEPS = 100
 # Norm of the slope by the rewards at which the search ends, relative to the first.
@@ -112,10 +112,9 @@ class PathLikelihood(Value):
     needs_improvements = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.learners, Sequence):
-            raise TypeError(f"learners must be a tuple of learners, got {self.learners!r}")
-        object.__setattr__(self, "learners", tuple(self.learners))
-        checks.positive(self.prior, "prior")
+        checks.sequence(self.learners, "learners", "such as (SoftPolicyIteration(),)")
+        prior = checks.positive(self.prior, "prior")
+        set_fields(self, learners=tuple(self.learners), prior=prior)
         check_fit(self.policies)
         if not self.learners:
             raise ValueError("learners must name at least one, got none")
@@ -124,7 +123,7 @@ class PathLikelihood(Value):
             if sampled or not isinstance(one, tuple(type(known) for known in MODELLED)):
                 raise ValueError(
                     f"learners[{k}] must be one whose path can be fitted: "
-                    f"{', '.join(map(str, MODELLED))}; got {one}"
+                    f"{', '.join(map(str, MODELLED))}; got {checks.shown(one)}"
                 )
 
     @property

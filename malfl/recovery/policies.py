@@ -16,7 +16,7 @@ from malfl.games.markov import Policies
 from malfl.games.soft import or_uniform
 from malfl.play.view import View
 from malfl.recovery.adam import adam
-from malfl.values import Value
+from malfl.values import Value, set_fields
 
 
 @runtime_checkable
@@ -39,7 +39,7 @@ class Smoothing(Value):
     strength: float = 0.5
 
     def __post_init__(self) -> None:
-        checks.positive(self.strength, "strength")
+        set_fields(self, strength=checks.positive(self.strength, "strength"))
 
     def fit(self, counts: FloatArray, rng: np.random.Generator) -> FloatArray:
         """See `PolicyFit`."""
@@ -62,7 +62,7 @@ class EntropyRegularised(Value):
     lambda_: float = 0.3
 
     def __post_init__(self) -> None:
-        checks.positive(self.lambda_, "lambda_")
+        set_fields(self, lambda_=checks.positive(self.lambda_, "lambda_"))
 
     def fit(self, counts: FloatArray, rng: np.random.Generator) -> FloatArray:
         """See `PolicyFit`."""
@@ -78,10 +78,10 @@ class Descended(Value):
     rate: float = 0.1
 
     def __post_init__(self) -> None:
-        if checks.real(self.lambda_, "lambda_") < 0:
-            raise ValueError(f"lambda_ must be 0 or more, got {self.lambda_}")
-        checks.count(self.steps, "steps")
-        checks.positive(self.rate, "rate")
+        set_fields(self, lambda_=checks.not_negative(self.lambda_, "lambda_"))
+        set_fields(
+            self, steps=checks.count(self.steps, "steps"), rate=checks.positive(self.rate, "rate")
+        )
 
     def fit(self, counts: FloatArray, rng: np.random.Generator) -> FloatArray:
         """See `PolicyFit`."""
@@ -211,7 +211,9 @@ def entropy_regularised(counts: npt.ArrayLike, lambda_: float = 0.3) -> FloatArr
         if (np.abs(step) <= 1e-14 * c).all():
             break
     else:
-        raise RuntimeError(f"Newton's steps for Eq. 10 do not settle with lambda_ = {lambda_:g}")
+        raise ValueError(
+            f"lambda_ must be nearer to 1 for Newton's steps to settle, got {lambda_:g}"
+        )
     p, _ = _stationary(f, log_f, c, lambda_)
     result = np.full_like(shares, np.nan)
     result[seen] = p / p.sum(axis=-1, keepdims=True)
@@ -248,8 +250,7 @@ def descended(
         Probabilities of the same shape; NaN where nothing was seen.
     """
     numbers, total = _with_totals(counts)
-    if checks.real(lambda_, "lambda_") < 0:
-        raise ValueError(f"lambda_ must be 0 or more, got {lambda_}")
+    lambda_ = checks.not_negative(lambda_, "lambda_")
 
     def gradient(logits: FloatArray) -> FloatArray:
         p, log_p = softmax(logits, axis=-1), log_softmax(logits, axis=-1)

@@ -32,6 +32,7 @@ class Recovery:
         seed: int | np.random.Generator = 0,
     ) -> None:
         checks.instance(view, View, "view", "see LearningLog.seen_by")
+        checks.squarable(view.alpha, "alpha of view")
         self.view, self.of = view, view.check_observed(of)
         self.unvisited = checks.choice(unvisited, "unvisited", get_args(Unvisited))
         check_estimator(by)

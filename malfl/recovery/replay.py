@@ -24,7 +24,7 @@ from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import NothingToLearnError, RecoveredReward
 from malfl.recovery.structural import empty_logits
-from malfl.values import Value
+from malfl.values import Value, set_fields
 
 LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
 BLOCK_BYTES = 2**20  # of the rows that a pass updates; they should stay in the cache
@@ -63,9 +63,8 @@ class Replay(Value):
 
     def __post_init__(self) -> None:
         if self.beta is not None:
-            object.__setattr__(self, "beta", checks.step_size(self.beta))
-        if not isinstance(self.executed, bool):
-            raise TypeError(f"executed must be True or False, got {self.executed!r}")
+            set_fields(self, beta=checks.step_size(self.beta))
+        checks.boolean(self.executed, "executed")
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:

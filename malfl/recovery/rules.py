@@ -10,7 +10,7 @@ from malfl.games.markov import Dynamics
 from malfl.play.view import View
 from malfl.recovery.by_prefix import PreparedByPrefix
 from malfl.recovery.estimator import Estimator, Prepared, check_estimator
-from malfl.values import Value
+from malfl.values import Value, set_fields
 
 
 def estimate_rules(view: View) -> Dynamics:
@@ -75,7 +75,7 @@ class WithEstimatedRules(Value):
     def __post_init__(self) -> None:
         check_estimator(self.estimator, "estimator")
         if self.iterations is not None:
-            checks.count(self.iterations, "iterations")
+            set_fields(self, iterations=checks.count(self.iterations, "iterations"))
 
     @property
     def needs_improvements(self) -> bool:

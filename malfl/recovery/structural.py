@@ -21,7 +21,7 @@ from malfl.recovery.estimator import Prepared
 from malfl.recovery.logit import AffineLogits, recover_from_logits
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import RecoveredReward
-from malfl.values import Value
+from malfl.values import Value, set_fields
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Structural(Value):
     needs_improvements = True
 
     def __post_init__(self) -> None:
-        checks.count(self.least_visits, "least_visits")
+        set_fields(self, least_visits=checks.count(self.least_visits, "least_visits"))
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:

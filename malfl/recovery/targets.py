@@ -39,7 +39,7 @@ def improvement_targets(
         If ``policies`` are not that, are fewer than two, or one of the agent's has a zero.
     """
     checks.instance(dynamics, Dynamics, "dynamics", "or a MarkovGame")
-    agent, alpha = dynamics.check_agent(agent), checks.positive(alpha, "alpha")
+    agent, alpha = dynamics.check_agent(agent), checks.squarable(alpha, "alpha")
     policies = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
     own = policies[agent]
     if len(own) < 2:

@@ -24,6 +24,7 @@ from malfl.recovery.policies import estimate_policies
 from malfl.recovery.recovery import Recovery
 from malfl.recovery.reward import NothingToLearnError, RecoveredReward
 from malfl.studies.store import Store, key_of
+from malfl.values import set_fields
 
 NO_CHANGE = "no change expected"
 
@@ -160,7 +161,7 @@ def misread_alpha(
     -------
     DataFrame
         Columns ``estimator``, ``factor``, ``PCC`` and ``scale``: the standard deviation of the
-        recovered over that of the true reward.
+        recovered over that of the true reward; NaN where the true reward is the same everywhere.
     """
     _check_estimators(estimators)
     check_training(game, training)
@@ -178,7 +179,8 @@ def misread_alpha(
             recovery = Recovery(misled, of=agent, by=one, unvisited="omit", seed=seed)
             found = recovery.reward().over_states()
             known = np.isfinite(found)
-            scale = float(found[known].std() / true[known].std())
+            spread = true[known].std()
+            scale = float(found[known].std() / spread) if spread > 0 else np.nan
             rows.append((name, factor, pearson_of(found, game, agent), scale))
     return pd.DataFrame(rows, columns=["estimator", "factor", "PCC", "scale"])
 
@@ -221,8 +223,15 @@ class Study:
             check_training(game, self.training, name=f"games[{name!r}]")
             _check_choices(self.agents, self.improvements, game, self.training.iterations)
         checks.sequence(self.seeds, "seeds", "a whole number for each run of a game")
-        for k, seed in enumerate(self.seeds):
-            checks.count(seed, f"seeds[{k}]", at_least=0)
+        seeds = [checks.count(seed, f"seeds[{k}]", 0) for k, seed in enumerate(self.seeds)]
+        set_fields(
+            self,
+            games=dict(self.games),
+            estimators=dict(self.estimators),
+            seeds=tuple(seeds),
+            agents=None if self.agents is None else tuple(self.agents),
+            improvements=None if self.improvements is None else tuple(self.improvements),
+        )
 
     def scores(
         self,
@@ -330,9 +339,9 @@ def _check_choices(
             checks.sequence(chosen, name, "one or more whole numbers")
             if len(chosen) == 0:
                 raise ValueError(f"{name} must name at least one, got none")
-    for agent in agents or ():
+    for agent in () if agents is None else agents:
         game.check_agent(agent, "agents")
-    for length in improvements or ():
+    for length in () if improvements is None else improvements:
         if not 0 < checks.count(length, "improvements", 0) < iterations:
             raise ValueError(f"improvements must lie in 1..{iterations - 1}, got {length}")
 

@@ -87,10 +87,13 @@ def certified_prediction_error(error: float, *, alpha: float, gamma: float) -> P
     ValueError
         If a number is out of range.
     """
-    size = checks.real(error, "error")
-    if size < 0:
-        raise ValueError(f"error must be 0 or more, got {size}")
-    x = size / (checks.positive(alpha, "alpha") * (1 - checks.discount(gamma)))
+    size, alpha = checks.not_negative(error, "error"), checks.positive(alpha, "alpha")
+    # One after the other: their product may be too small for a float.
+    x = size / alpha / (1 - checks.discount(gamma))
+    if math.isinf(x):
+        raise ValueError(
+            f"error and alpha must leave a ratio that can be represented, got {size} and {alpha}"
+        )
     return PredictionError(2 * x, largest_divergence(x))
 
 
@@ -145,10 +148,10 @@ def largest_divergence(x: float) -> float:
 
 
 def _logs(policy: npt.ArrayLike, name: str) -> FloatArray:
-    array = checks.numbers(policy, name)
-    if array.ndim != 2:
-        raise ValueError(f"{name} must have shape (S, A_i), got {array.shape}")
-    checks.distributions(array, name, array.shape)
+    shape = checks.any_numbers(policy, name).shape
+    if len(shape) != 2:
+        raise ValueError(f"{name} must have shape (S, A_i), got {shape}")
+    array = checks.distributions(policy, name, shape)
     if (array == 0).any():
         where = checks.first(array == 0)
         raise ValueError(

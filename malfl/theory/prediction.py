@@ -27,6 +27,7 @@ from malfl.games.soft import (
     soft_q,
     state_transitions,
 )
+from malfl.values import set_fields
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -83,14 +84,14 @@ class Prediction:
                 f"guess must have shape {(states,)}, {(states, own)} or {(states, joint)}, "
                 f"got {reward.shape}"
             )
-        for name, value in {
-            "game": game,
-            "policies": tuple(p / p.sum(axis=1, keepdims=True) for p in given),
-            "agent": agent,
-            "alpha": checks.positive(alpha, "alpha"),
-            "guess": reward,
-        }.items():
-            object.__setattr__(self, name, value)
+        set_fields(
+            self,
+            game=game,
+            policies=tuple(p / p.sum(axis=1, keepdims=True) for p in given),
+            agent=agent,
+            alpha=checks.positive(alpha, "alpha"),
+            guess=reward,
+        )
 
     @property
     def policy(self) -> FloatArray:

@@ -188,7 +188,7 @@ def test_an_iteration_that_does_not_arrive_says_so(monkeypatch):
     game = random_game(np.random.default_rng(1), actions=(2,), states=5, gamma=0.9)
     monkeypatch.setattr(soft, "DENSE_STATES", 0)
     monkeypatch.setattr(soft, "ROUNDS", 0)
-    with pytest.raises(RuntimeError, match=r"still up to .* off; gamma = 0.9"):
+    with pytest.raises(ValueError, match=r"got 0.9: soft values are still up to .* off"):
         soft.soft_value(game, game.uniform_policies(), 0, 1.0)
 
 

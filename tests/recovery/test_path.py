@@ -414,7 +414,7 @@ def test_one_improvement_is_enough_for_some_learners():
         (
             {"learners": ["magic"]},
             ValueError,
-            r"learners\[0\] must be one .* fitted: .*; got magic",
+            r"learners\[0\] must be one .* fitted: .*; got 'magic'",
         ),
         ({"learners": [WATKINS, SoftPolicyIteration()]}, ValueError, r"learners\[1\] must be .*td"),
         ({"learners": [malfl.RandomImprovements()]}, ValueError, r"learners\[0\] .* RandomImpro"),
