@@ -334,10 +334,22 @@ def histories(
                 f"{name}[{i}] must have shape (n, {states}, {own}), n the same for all agents, "
                 f"got {array.shape}"
             )
-        policies = _as_floats(array)
-        unknown = np.isnan(policies).all(axis=-1, keepdims=True)
-        known = np.where(unknown, 1 / own, policies)
-        _all_finite(known, f"{name}[{i}]")
-        known = _summing_to_1(known, f"{name}[{i}]", rounding_of(array.dtype))
-        checked.append(np.where(unknown, np.nan, known))
+        checked.append(_distributions_or_nan(array, f"{name}[{i}]"))
     return tuple(checked)
+
+
+def policies(values: npt.ArrayLike, name: str) -> FloatArray:
+    """Return policies (..., A_i) as floats, each a distribution, or NaN throughout if unknown."""
+    array = any_numbers(values, name)
+    if array.ndim == 0 or array.shape[-1] == 0:
+        raise ValueError(f"{name} must have shape (..., A_i) with A_i >= 1, got {array.shape}")
+    return _distributions_or_nan(array, name)
+
+
+def _distributions_or_nan(array: npt.NDArray[Any], name: str) -> FloatArray:
+    given = _as_floats(array)
+    unknown = np.isnan(given).all(axis=-1, keepdims=True)
+    known = np.where(unknown, 1 / given.shape[-1], given)
+    _all_finite(known, name)
+    known = _summing_to_1(known, name, rounding_of(array.dtype))
+    return np.where(unknown, np.nan, known)

@@ -26,7 +26,7 @@ from malfl.recovery.projection import (
     refuse_large,
     without_shapings,
 )
-from malfl.recovery.reward import RewardClass
+from malfl.recovery.reward import REWARD_CLASSES, RewardClass
 
 
 @progress.interruptible
@@ -94,6 +94,7 @@ def identifiability(
     checks.instance(dynamics, Dynamics, "dynamics", "or a MarkovGame")
     of = dynamics.check_agent(of, "of")
     histories = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
+    checks.choice(reward_class, "reward_class", REWARD_CLASSES)
     checks.sequence(improvements, "improvements", "whole numbers")
     rows = []
     for h in improvements:

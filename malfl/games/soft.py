@@ -319,7 +319,8 @@ def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> Sof
         If the game has more than one agent, or the tolerance is not met in 1000 improvements.
     """
     checks.instance(mdp, MarkovGame, "mdp", "with rewards; see induced_mdp")
-    checks.positive(tolerance, "tolerance")
+    if checks.positive(tolerance, "tolerance") >= 1:
+        raise ValueError(f"tolerance must be less than 1, got {tolerance:g}")
     if mdp.n_agents != 1:
         raise ValueError(f"mdp must have one agent, got {mdp.n_agents}; see induced_mdp")
     policies = mdp.uniform_policies()
@@ -424,8 +425,9 @@ def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, game: Markov
 
 def _error(chain: csr_array, gain: FloatArray, game: MarkovGame, value: FloatArray) -> float:
     """How far a value can be from the solution: its change by one backup, over 1 - gamma."""
-    change = np.abs(gain + game.gamma * (chain @ value) - value).max()
     # Each number of a backup is a sum of so many, and so is each of the chain and the gain.
     added = game.n_joint_actions + int(np.diff(chain.indptr).max()) + 4
-    rounding = added * np.finfo(np.float64).eps * (np.abs(gain).max() + np.abs(value).max())
-    return float((change + rounding) / (1 - game.gamma))
+    with np.errstate(over="ignore"):  # infinite then, as it should be
+        change = np.abs(gain + game.gamma * (chain @ value) - value).max()
+        rounding = added * np.finfo(np.float64).eps * (np.abs(gain).max() + np.abs(value).max())
+        return float((change + rounding) / (1 - game.gamma))

@@ -94,6 +94,7 @@ def learn_all(
     """
     checks.sequence(games, "games", "one or more of them")
     checks.sequence(seeds, "seeds", "a whole number for each run of a game")
+    checks.instance(training, Training, "training", "with what learn takes beside it")
     for k, game in enumerate(games):
         check_training(game, training, record, f"games[{k}]")
     numbers = [checks.count(seed, f"seeds[{k}]", 0) for k, seed in enumerate(seeds)]

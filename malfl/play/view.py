@@ -52,6 +52,7 @@ class View(Value):
         set_fields(self, counts=counts)
         if self.observer is not None and self.own_policies is not None:
             observer = self.dynamics.check_agent(self.observer, "observer")
+            set_fields(self, observer=observer)
             shape = (len(counts), states, self.dynamics.actions[observer])
             own = checks.distributions(self.own_policies, "own_policies", shape)
             freeze(own)

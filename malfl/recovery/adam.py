@@ -16,9 +16,9 @@ def adam(
     Raises
     ------
     ValueError
-        If ``steps`` is less than 1 or ``rate`` not greater than 0.
+        If ``steps`` is less than 1 or ``rate`` is 0 or less, or extreme.
     """
-    steps, rate = checks.count(steps, "steps"), checks.positive(rate, "rate")
+    steps, rate = checks.count(steps, "steps"), checks.squarable(rate, "rate")
     x = np.array(start)
     mean, square = np.zeros_like(x), np.zeros_like(x)
     for step in range(1, steps + 1):

@@ -38,7 +38,7 @@ class Adam(ByConsistency):
     def __post_init__(self) -> None:
         super().__post_init__()
         set_fields(
-            self, steps=checks.count(self.steps, "steps"), rate=checks.positive(self.rate, "rate")
+            self, steps=checks.count(self.steps, "steps"), rate=checks.squarable(self.rate, "rate")
         )
 
     def solve(self, system: ConsistencySystem) -> Solution:
@@ -69,7 +69,7 @@ class MiniBatchAdam(Value):
 
     def __post_init__(self) -> None:
         set_fields(
-            self, steps=checks.count(self.steps, "steps"), rate=checks.positive(self.rate, "rate")
+            self, steps=checks.count(self.steps, "steps"), rate=checks.squarable(self.rate, "rate")
         )
         check_fit(self.policies)
 
@@ -132,7 +132,7 @@ def descend(
         If ``steps`` is less than 1 or ``rate`` not greater than 0.
     """
     both = csr_array(hstack([system.reward, system.shaping], format="csr"))
-    steps, rate = checks.count(steps, "steps"), checks.positive(rate, "rate")
+    steps, rate = checks.count(steps, "steps"), checks.squarable(rate, "rate")
     size = system.reward.shape[1]
     x = np.zeros(both.shape[1])
     if start is not None:

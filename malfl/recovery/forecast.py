@@ -73,8 +73,13 @@ def prediction_error(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> FloatAr
     ----------
     actual, predicted
         Policies of shape (..., S, A_i); NaN rows give NaN.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or a row is neither a distribution nor unknown.
     """
-    p, q = checks.numbers(actual, "actual"), checks.numbers(predicted, "predicted")
+    p, q = checks.policies(actual, "actual"), checks.policies(predicted, "predicted")
     if p.shape != q.shape:
         raise ValueError(f"actual and predicted must have one shape, got {p.shape} and {q.shape}")
     return np.asarray(rel_entr(p, q).sum(axis=-1))

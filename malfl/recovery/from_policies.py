@@ -48,5 +48,9 @@ def recover_from_policies(
     checks.instance(by, ByConsistency, "by", "such as LeastSquares()")
     of = dynamics.check_agent(of, "of")
     histories = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
-    counts = None if counts is None else checks.counts(counts, "counts")
+    if counts is not None:
+        counts = checks.counts(counts, "counts")
+        shape = (len(histories[of]), dynamics.n_states, dynamics.n_joint_actions)
+        if counts.shape != shape:
+            raise ValueError(f"counts must have shape {shape}, got {counts.shape}")
     return by.recover(dynamics, histories, of, alpha, weights, counts)

@@ -61,7 +61,7 @@ class CausalEntropy(Value):
     needs_improvements = False
 
     def __post_init__(self) -> None:
-        set_fields(self, prior=checks.positive(self.prior, "prior"))
+        set_fields(self, prior=checks.squarable(self.prior, "prior"))
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:

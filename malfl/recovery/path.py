@@ -113,7 +113,7 @@ class PathLikelihood(Value):
 
     def __post_init__(self) -> None:
         checks.sequence(self.learners, "learners", "such as (SoftPolicyIteration(),)")
-        prior = checks.positive(self.prior, "prior")
+        prior = checks.squarable(self.prior, "prior")
         set_fields(self, learners=tuple(self.learners), prior=prior)
         check_fit(self.policies)
         if not self.learners:
@@ -240,8 +240,8 @@ def recover_from_path(
     NothingToLearnError
         If no policy that was seen depends on the reward.
     """
-    counts, alpha = checks.counts(counts, "counts"), checks.positive(alpha, "alpha")
-    scales = _Scales(model, counts, alpha, checks.positive(prior, "prior"))
+    counts, alpha = checks.counts(counts, "counts"), checks.squarable(alpha, "alpha")
+    scales = _Scales(model, counts, alpha, checks.squarable(prior, "prior"))
     start = scales.weigh(np.zeros(counts.shape[1]))
     if not start.touched.any():
         raise NothingToLearnError(

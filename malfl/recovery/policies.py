@@ -39,7 +39,7 @@ class Smoothing(Value):
     strength: float = 0.5
 
     def __post_init__(self) -> None:
-        set_fields(self, strength=checks.positive(self.strength, "strength"))
+        set_fields(self, strength=checks.squarable(self.strength, "strength"))
 
     def fit(self, counts: FloatArray, rng: np.random.Generator) -> FloatArray:
         """See `PolicyFit`."""
@@ -62,7 +62,7 @@ class EntropyRegularised(Value):
     lambda_: float = 0.3
 
     def __post_init__(self) -> None:
-        set_fields(self, lambda_=checks.positive(self.lambda_, "lambda_"))
+        set_fields(self, lambda_=checks.squarable(self.lambda_, "lambda_"))
 
     def fit(self, counts: FloatArray, rng: np.random.Generator) -> FloatArray:
         """See `PolicyFit`."""
@@ -78,9 +78,9 @@ class Descended(Value):
     rate: float = 0.1
 
     def __post_init__(self) -> None:
-        set_fields(self, lambda_=checks.not_negative(self.lambda_, "lambda_"))
+        set_fields(self, lambda_=_entropy_weight(self.lambda_))
         set_fields(
-            self, steps=checks.count(self.steps, "steps"), rate=checks.positive(self.rate, "rate")
+            self, steps=checks.count(self.steps, "steps"), rate=checks.squarable(self.rate, "rate")
         )
 
     def fit(self, counts: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -171,7 +171,7 @@ def additive_smoothing(counts: npt.ArrayLike, strength: float = 0.5) -> FloatArr
         Probabilities of the same shape; NaN where nothing was seen.
     """
     numbers, total = _with_totals(counts)
-    padded = numbers + checks.positive(strength, "strength")
+    padded = numbers + checks.squarable(strength, "strength")
     return np.asarray(np.where(total > 0, padded / padded.sum(axis=-1, keepdims=True), np.nan))
 
 
@@ -195,7 +195,7 @@ def entropy_regularised(counts: npt.ArrayLike, lambda_: float = 0.3) -> FloatArr
     ndarray
         Probabilities of the same shape; NaN where nothing was seen.
     """
-    lambda_ = checks.positive(lambda_, "lambda_")
+    lambda_ = checks.squarable(lambda_, "lambda_")
     shares = maximum_likelihood(counts)
     seen = ~np.isnan(shares).any(axis=-1)
     f = shares[seen]
@@ -250,7 +250,7 @@ def descended(
         Probabilities of the same shape; NaN where nothing was seen.
     """
     numbers, total = _with_totals(counts)
-    lambda_ = checks.not_negative(lambda_, "lambda_")
+    lambda_ = _entropy_weight(lambda_)
 
     def gradient(logits: FloatArray) -> FloatArray:
         p, log_p = softmax(logits, axis=-1), log_softmax(logits, axis=-1)
@@ -259,6 +259,10 @@ def descended(
 
     logits = adam(gradient, checks.generator(seed).random(numbers.shape), steps, rate)
     return np.asarray(np.where(total > 0, softmax(logits, axis=-1), np.nan))
+
+
+def _entropy_weight(lambda_: float) -> float:
+    return checks.squarable(lambda_, "lambda_") if checks.not_negative(lambda_, "lambda_") else 0.0
 
 
 def _with_totals(counts: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

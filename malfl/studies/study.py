@@ -224,6 +224,8 @@ class Study:
             _check_choices(self.agents, self.improvements, game, self.training.iterations)
         checks.sequence(self.seeds, "seeds", "a whole number for each run of a game")
         seeds = [checks.count(seed, f"seeds[{k}]", 0) for k, seed in enumerate(self.seeds)]
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds must differ, to be of independent runs, got {seeds}")
         set_fields(
             self,
             games=dict(self.games),
