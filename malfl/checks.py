@@ -326,10 +326,9 @@ def histories(
     """
     one_per_agent(values, name, len(actions))
     given = [any_numbers(policies, f"{name}[{i}]") for i, policies in enumerate(values)]
-    times = {len(array) for array in given if array.ndim}
     checked = []
     for i, (array, own) in enumerate(zip(given, actions, strict=True)):
-        if array.ndim != 3 or array.shape[1:] != (states, own) or len(times) > 1:
+        if array.ndim != 3 or array.shape != (len(given[0]), states, own):
             raise ValueError(
                 f"{name}[{i}] must have shape (n, {states}, {own}), n the same for all agents, "
                 f"got {array.shape}"

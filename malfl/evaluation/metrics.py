@@ -113,7 +113,7 @@ def prediction_half_width(sd: float, n: int) -> float:
     """
     if checks.count(n, "n") == 1:
         return 0.0
-    return float(stats.t.ppf(0.975, n - 1) * checks.not_negative(sd, "sd") * np.sqrt(1 + 1 / n))
+    return float(stats.t.ppf(0.975, n - 1)) * checks.not_negative(sd, "sd") * math.sqrt(1 + 1 / n)
 
 
 def normalised(reward: npt.ArrayLike) -> FloatArray:

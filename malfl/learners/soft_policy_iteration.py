@@ -105,9 +105,18 @@ def iterate_exactly(
     -------
     Policies
         One (H + 1, S, A_i) array an agent.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range, or ``initial`` is no joint policy.
+    MemoryError
+        If there is no room for the policies.
     """
     checks.instance(game, MarkovGame, "game", "with rewards to learn from")
     iterations = checks.count(iterations, "iterations")
+    size = 2 * 8 * (iterations + 1) * game.n_states * sum(game.actions)  # a list, then arrays
+    checks.memory(size, f"policies of {iterations} iterations", "take fewer iterations")
     start = game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
     history = [start]
     for _ in range(iterations):

@@ -168,7 +168,9 @@ def misread_alpha(
     agent = game.check_agent(agent)
     checks.sequence(factors, "factors", "numbers greater than 0")
     for k, factor in enumerate(factors):
-        checks.positive(factor, f"factors[{k}]")
+        checks.squarable(
+            checks.positive(factor, f"factors[{k}]") * training.alpha, f"alpha times factors[{k}]"
+        )
     record = any(one.needs_steps for one in estimators.values())
     log = train(game, training, checks.count(seed, "seed", 0), record=record)
     view, true = view_of(log, agent), game.rewards[agent]

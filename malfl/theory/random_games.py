@@ -1,5 +1,6 @@
 """Random games, and guesses at a reward in them, to put statements to the test on."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -158,7 +159,8 @@ def random_policies(rng: np.random.Generator, game: MarkovGame) -> Policies:
 
 
 def _between(rng: np.random.Generator, ends: tuple[float, float]) -> float:
-    return float(np.exp(rng.uniform(*np.log(ends))))
+    least, most = ends
+    return math.exp(rng.uniform(math.log(least), math.log(most)))
 
 
 def _transitions(
