@@ -2,7 +2,6 @@
 
 import math
 import operator
-import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ WordArray = npt.NDArray[np.uint64 | np.uint32]
 ROUNDING = 1e-9  # how far probabilities may stray from summing to one
 NEAREST_TO_1 = 1 - 1e-12  # discount; nearer to 1, rounding outweighs what values differ by
 LARGEST_ROOT = 1e140  # of a number that floats can hold many times over
+DEEPEST = 64  # axes of an array of NumPy
 MOST = 2.0**63  # that counts must stay below
 LONGEST = 100  # characters of a value that an error shows
 
@@ -213,25 +213,31 @@ def any_numbers(values: object, name: str) -> npt.NDArray[Any]:
 
     Raises if anything in it is no number, or masked.
     """
+    _unmasked(values, name)
+    if isinstance(values, list | tuple):
+        _parts_are_numbers(values, name)
     try:
-        with warnings.catch_warnings(category=UserWarning, action="ignore"):  # of masks: see below
-            array = np.array(values, order="C")
+        array = np.array(values, order="C")
     except (ValueError, TypeError, OverflowError) as error:
         raise TypeError(f"{name} must be an array of numbers: {error}") from None
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be an array of real numbers, got {array.dtype}")
-    _entries_are_numbers(values, name)
     return array
 
 
-def _entries_are_numbers(values: object, name: str) -> None:
-    """Raise if there is a mask or, in a list, a truth value, which NumPy makes a number."""
-    _unmasked(values, name)
-    if isinstance(values, list | tuple):
-        for part in values:
-            _entries_are_numbers(part, name)
-    elif isinstance(values, bool) or getattr(values, "dtype", None) == np.bool_:
-        raise TypeError(f"{name} must be an array of real numbers, got {shown(values)} in it")
+def _parts_are_numbers(
+    values: list[object] | tuple[object, ...], name: str, depth: int = 1
+) -> None:
+    """Raise if a list holds a mask or a truth value, which NumPy would make numbers."""
+    for part in values:
+        if type(part) in (float, int):
+            continue
+        _unmasked(part, name)
+        if isinstance(part, list | tuple):
+            if depth < DEEPEST:
+                _parts_are_numbers(part, name, depth + 1)
+        elif isinstance(part, bool) or getattr(part, "dtype", None) == np.bool_:
+            raise TypeError(f"{name} must be an array of real numbers, got {shown(part)} in it")
 
 
 def _unmasked(values: object, name: str) -> None:

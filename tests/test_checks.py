@@ -222,15 +222,21 @@ def test_numbers_become_floats_of_their_own(values):
 
 def test_what_are_no_numbers():
     for values, kind in (
-        (["a"], "<U1"), ([None], "object"), ([True], "bool"), ([1j], "complex128"), (b"a", "|S1")
+        (["a"], "<U1"), ([None], "object"), (np.array([True]), "bool"), ([1j], "complex128"),
+        (b"a", "|S1"),
     ):  # fmt: skip
         message = f"x must be an array of real numbers, got {kind}"
         refusal(TypeError, message, checks.numbers, values, "x")
     message = "x must be an array of real numbers, got True in it"
+    refusal(TypeError, message, checks.numbers, [True], "x")
     refusal(TypeError, message, checks.numbers, [1.0, True], "x")
     refusal(TypeError, message, checks.numbers, ([1.0], [True]), "x")
     message = "x must be an array of real numbers, got array([ True]) in it"
     refusal(TypeError, message, checks.numbers, [np.ones(1), np.ones(1, dtype=bool)], "x")
+    endless: list = []
+    endless.append(endless)
+    with pytest.raises(TypeError, match=r"^x must be an array of "):
+        checks.numbers(endless, "x")
     with pytest.raises(TypeError, match=r"^x must be an array of numbers: .*inhomogeneous"):
         checks.numbers([[1.0], [1.0, 2.0]], "x")
 
