@@ -138,6 +138,8 @@ def test_one_array_an_agent():
     checks.one_per_agent([1, 2], "x", 2)
     message = "x must hold one array for each of 2 agents, got 3"
     refusal(ValueError, message, checks.one_per_agent, [1, 2, 3], "x", 2)
+    message = "x must be a sequence with one entry for each agent, got 1"
+    refusal(TypeError, message, checks.one_per_agent, 1, "x", 2)
 
 
 def test_steps_are_counted_in_63_bits():
@@ -220,6 +222,22 @@ def test_numbers_become_floats_of_their_own(values):
     assert array.tolist() == [1.0, 2.0]
 
 
+def test_numbers_lie_row_by_row_in_memory():
+    assert checks.numbers(np.asfortranarray([[1.0, 2.0], [3.0, 4.0]]), "x").flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("check", "others"),
+    [
+        (checks.numbers, ()), (checks.finite, ()), (checks.counts, ()), (checks.whole, ()),
+        (checks.distributions, ((1,),)), (checks.policies, ()),
+    ],
+)  # fmt: skip
+def test_every_check_names_what_is_no_array_of_numbers(check, others):
+    message = "x must be an array of real numbers, got <U1"
+    refusal(TypeError, message, check, ["a"], "x", *others)
+
+
 def test_what_are_no_numbers():
     for values, kind in (
         (["a"], "<U1"), ([None], "object"), (np.array([True]), "bool"), ([1j], "complex128"),
@@ -277,6 +295,9 @@ def test_whole_numbers_between_bounds():
     message = "x[1] is 3; it must be at least 1 and at most 2"
     refusal(ValueError, message, checks.whole, [1, 3, 0], "x", 1, 2)
     refusal(ValueError, "x[0] is 0; it must be at least 1", checks.whole, [0], "x", 1)
+    message = "x[0] is 0; it must be at least 1 and at most 2"
+    refusal(ValueError, message, checks.whole, [0], "x", 1, 2)
+    assert checks.whole([0], "x").tolist() == [0]
     refusal(ValueError, "x must have shape (n,), got (1, 1)", checks.whole, [[1]], "x")
 
 
@@ -289,6 +310,8 @@ def test_distributions():
     refusal(ValueError, message, checks.distributions, given, "p", (2,))
     message = "p[0, 1] is -0.5; probabilities must be 0 or more"
     refusal(ValueError, message, checks.distributions, [[1.5, -0.5]], "p", (1, 2))
+    message = "p[1, 1] is -0.5; probabilities must be 0 or more"
+    refusal(ValueError, message, checks.distributions, [[0, 1], [1.5, -0.5]], "p", (2, 2))
     message = "p[1] sums to 0.9; it must sum to 1"
     refusal(ValueError, message, checks.distributions, [[1, 0], [0.4, 0.5]], "p", (2, 2))
     message = "p[] sums to 1.000000002; it must sum to 1"
@@ -316,6 +339,7 @@ def test_distributions_of_narrow_floats_are_put_right():
 def test_policies_are_distributions_or_unknown():
     given = np.array([[NAN, NAN], [0.25, 0.75]])
     assert np.array_equal(checks.policies(given, "p"), given, equal_nan=True)
+    assert checks.policies([0.25, 0.75], "p").tolist() == [0.25, 0.75]
     message = "p[0, 0] is nan; every entry must be finite"
     refusal(ValueError, message, checks.policies, [[NAN, 1.0]], "p")
     refusal(ValueError, "p[0] sums to 2; it must sum to 1", checks.policies, [[1.0, 1.0]], "p")
@@ -340,6 +364,8 @@ def test_histories_are_of_one_length():
                 "p", 2, (3, 1))  # fmt: skip
     refusal(ValueError, message.format(1, 1, (3, 2, 1)), checks.histories, [one, two[:3]], "p", 2,
             (3, 1))  # fmt: skip
+    message = "p[0] must be an array of real numbers, got <U1"
+    refusal(TypeError, message, checks.histories, [["a"], two], "p", 2, (3, 1))
     wrong = one.copy()
     wrong[2, 1, 0] = 0.5
     message = f"p[0][2, 1] sums to {0.5 + 2 / 3:.12g}; it must sum to 1"
