@@ -259,6 +259,24 @@ def _all_finite(array: FloatArray, name: str) -> None:
         raise ValueError(f"{name}{list(where)} is {array[where]}; every entry must be finite")
 
 
+def sparse(matrix: Any, name: str) -> None:  # noqa: ANN401
+    """Raise unless a sparse matrix of SciPy points into itself only."""
+    try:
+        if hasattr(matrix, "check_format"):
+            matrix.check_format()
+    except ValueError as error:
+        raise ValueError(f"{name} must be a sparse matrix that is whole: {error}") from None
+    # SciPy's own check leaves out all the rest where the last pointer is not above zero.
+    ends = getattr(matrix, "indptr", np.zeros(1))
+    if ends[0] != 0 or (ends[1:] < ends[:-1]).any():
+        raise ValueError(f"{name} must be a sparse matrix that is whole: indptr must not descend")
+    for places, size in zip(getattr(matrix, "coords", ()), matrix.shape, strict=False):
+        if len(places) and not 0 <= places.min() <= places.max() < size:
+            raise ValueError(
+                f"{name} must be a sparse matrix that is whole: coords must lie in 0..{size - 1}"
+            )
+
+
 def counts(values: npt.ArrayLike, name: str) -> FloatArray:
     """Return ``values`` as floats; raise unless all are whole, 0 or more and below 2 ** 63."""
     array = finite(values, name)

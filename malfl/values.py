@@ -13,7 +13,6 @@ import re
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -24,12 +23,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from malfl import checks
+
 T = TypeVar("T")
 FORMAT = 1  # raised whenever older programs could not read what newer ones write
 PLAIN = (type(None), bool, int, float, str)
-DAMAGED = (OSError, ValueError, TypeError, EOFError, LookupError, AttributeError, RuntimeError,
-           ImportError,
-           zlib.error, zipfile.BadZipFile)  # fmt: skip
 
 
 class Value:
@@ -110,13 +108,16 @@ def read(path: str | os.PathLike[str]) -> object:
                 raise ValueError("it is no npz archive, or not whole")
         # Opened here: NumPy leaves open what it cannot read.
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            size = sum(part.file_size for part in file.zip.infolist())
+            checks.memory(size, "what it says it holds", "it may be damaged")
             text = json.loads(file["value"].tobytes())
             if (version := text["malfl"]) == FORMAT:
                 return _unpack(text["value"], [file[str(k)] for k in range(len(file.files) - 1)])
     except FileNotFoundError:
         raise
-    except DAMAGED as error:
-        raise ValueError(f"{path} must be a file that malfl saved: {error}") from None
+    except Exception as error:  # whatever can go wrong in NumPy, JSON, pandas and constructors
+        kind = MemoryError if isinstance(error, MemoryError) else ValueError
+        raise kind(f"{path} must be a file that malfl saved: {error}") from None
     raise ValueError(f"{path} is of version {version!r}; this malfl reads version {FORMAT}")
 
 
@@ -228,7 +229,7 @@ def _unpack(tree: Any, arrays: list[npt.NDArray[Any]]) -> Any:  # noqa: ANN401
     if kind == "sparse":
         data, indices, indptr, shape = (_unpack(part, arrays) for part in content)
         matrix = csr_array((data, indices, indptr), shape=shape)
-        matrix.check_format()  # whether indices point into it
+        checks.sparse(matrix, "a matrix")
         freeze(matrix)
         return matrix
     if kind in ("list", "tuple"):

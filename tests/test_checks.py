@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from malfl import checks
 
@@ -274,6 +275,36 @@ def test_every_entry_is_finite():
         refusal(ValueError, message, checks.finite, [[1.0], [wrong]], "x")
     message = "x[0] is inf; every entry must be finite"
     refusal(ValueError, message, checks.finite, np.array([np.longdouble("1e400")]), "x")
+
+
+def broken(kind: str, part: str, at: int, number: int) -> object:
+    matrix = scipy.sparse.eye_array(4, format=kind)
+    found = getattr(matrix, part)
+    (found[0] if part == "coords" else found)[at] = number
+    return matrix
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "bsr", "coo", "lil", "dok", "dia"])
+def test_a_sparse_matrix_that_is_whole(kind):
+    checks.sparse(scipy.sparse.eye_array(4, format=kind), "x")
+    checks.sparse(scipy.sparse.csr_array((4, 4)).asformat(kind), "x")
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "bsr"])
+@pytest.mark.parametrize(
+    ("part", "at", "number"),
+    [("indptr", 2, -7), ("indptr", 2, 9), ("indptr", 4, -1), ("indptr", 0, -1), ("indptr", 4, 0),
+     ("indptr", 4, 9), ("indices", 0, 4), ("indices", 0, -1)],
+)  # fmt: skip
+def test_a_sparse_matrix_whose_pointers_leave_it(kind, part, at, number):
+    with pytest.raises(ValueError, match=r"^x must be a sparse matrix that is whole: "):
+        checks.sparse(broken(kind, part, at, number), "x")
+
+
+@pytest.mark.parametrize("number", [4, -1])
+def test_a_sparse_matrix_whose_coordinates_leave_it(number):
+    message = "x must be a sparse matrix that is whole: coords must lie in 0..3"
+    refusal(ValueError, message, checks.sparse, broken("coo", "coords", 1, number), "x")
 
 
 def test_counts_are_whole_and_fit_63_bits():

@@ -12,6 +12,8 @@ import operator
 import os
 import pickle
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -218,6 +220,16 @@ def backwards(array: np.ndarray) -> np.ndarray:
 
 def pandas(array: np.ndarray) -> object:
     return {1: pd.Series, 2: pd.DataFrame}.get(array.ndim, np.copy)(array)
+
+
+def test_files_that_coverage_leads_to_are_refused_by_name(tmp_path):
+    """A minute or more of it, by hand: see `fuzz_files`."""
+    pytest.importorskip("atheris")
+    program = [sys.executable, Path(__file__).with_name("fuzz_files.py"), tmp_path]
+    options = ["-seed=1", "-runs=1000", "-timeout=10", f"-artifact_prefix={tmp_path}/"]
+    done = subprocess.run([*program, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Done 1000 runs" in done.stderr
 
 
 #: The same numbers, held otherwise.

@@ -25,7 +25,8 @@ def normal(name):
 
 
 def pins(lines):
-    return {normal(n): v for n, v in (line.split("==") for line in lines if "==" in line)}
+    plain = [line.partition(";")[0] for line in lines]  # on whatever system
+    return {normal(n): v for n, v in (line.split("==") for line in plain if "==" in line)}
 
 
 def constraints():

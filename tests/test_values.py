@@ -473,10 +473,14 @@ def test_arrays_that_constructors_refuse_are_refused_with_the_file(tmp_path):
         )
 
 
-def test_a_sparse_matrix_that_points_outside_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("indices", "ends"),
+    [([0, 2], [0, 1, 2]), ([0, 1], [0, -7, 2]), ([0, 1], [0, 1, -7]), ([0, 1], [0, 9, -7])],
+)
+def test_a_sparse_matrix_that_points_outside_is_refused(tmp_path, indices, ends):
     matrix = {"sparse": [{"array": 0}, {"array": 1}, {"array": 2}, {"tuple": [2, 2]}]}
     parts = {"actions": {"tuple": [1]}, "transitions": matrix, "start": 0, "gamma": 0.5}
-    arrays = np.ones(2), np.array([0, 2]), np.array([0, 1, 2])
+    arrays = np.ones(2), np.array(indices), np.array(ends)
     write_tree(tmp_path / "file", of({"value": "Dynamics", "parts": parts}), *arrays)
     assert refused(tmp_path / "file")
 

@@ -212,14 +212,10 @@ def _transition_matrix(
                 f"transitions must be a matrix of real numbers, got {transitions.ndim} dimensions "
                 f"of {transitions.dtype}"
             )
+        checks.sparse(transitions, "transitions")
         kind = transitions.dtype
         matrix = csr_array(transitions, dtype=np.float64, copy=True)
-        try:
-            matrix.check_format()
-        except ValueError as error:
-            raise ValueError(
-                f"transitions must be a sparse matrix that is whole: {error}"
-            ) from None
+        checks.sparse(matrix, "transitions")
         rows, states = matrix.shape
         if states == 0 or rows != states * joint:
             raise ValueError(

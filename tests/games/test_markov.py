@@ -211,6 +211,17 @@ def test_sparse_transitions_to_states_that_do_not_exist_are_refused(wrong):
         make(transitions=matrix)
 
 
+@pytest.mark.parametrize("kind", ["csr", "csc", "bsr"])
+@pytest.mark.parametrize("last", [-1, -(2**40), 2**40])
+def test_sparse_transitions_whose_pointers_leave_them_are_refused(kind, last):
+    matrix = csr_array((np.ones(12), TABLE.ravel(), np.arange(13)), shape=(12, 3)).asformat(kind)
+    matrix.indptr = matrix.indptr.astype(np.int64)
+    matrix.indptr[1] = 10**6
+    matrix.indptr[-1] = last
+    with pytest.raises(ValueError, match="transitions must be a sparse matrix that is whole"):
+        make(transitions=matrix)
+
+
 @pytest.mark.parametrize(
     ("policies", "message"),
     [
