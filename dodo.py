@@ -13,14 +13,14 @@ from doit.tools import config_changed
 
 from rules.chapters import AFTER, BUILD, RESULTS, ROOT, chapters, longest_first
 from rules.execution import execute
-from rules.folder import as_made, have_alone
+from rules.folder import as_made, have_alone, in_one_line
 from rules.gathering import GATHERED, gather, update_repository
 from rules.site import HTML, known_repository, make_site
 
 STATE = BUILD / "doit.json"
 DOIT_CONFIG = {
     "dep_file": str(STATE),
-    "backend": "json",
+    "backend": "whole",
     "default_tasks": ["execute", "scorecard", "site"],
     "verbosity": 2,
     "continue": True,
@@ -59,7 +59,7 @@ def task_scorecard() -> dict[str, Any]:
         "file_dep": [str(chapter.executed) for chapter in chapters()],
         "targets": [str(RESULTS / name) for name in GATHERED],
         "uptodate": [as_made(*(RESULTS / name for name in GATHERED))],
-        "actions": [gather],
+        "actions": [in_one_line(gather)],
     }
 
 
@@ -84,5 +84,5 @@ def task_site() -> dict[str, Any]:
         ],
         "uptodate": [config_changed(known_repository()), as_made(HTML)],
         "targets": [str(HTML / "index.html")],
-        "actions": [make_site],
+        "actions": [in_one_line(make_site)],
     }

@@ -1,7 +1,9 @@
 """Chapters executed, each at a desk of its own."""
 
 import logging
+import os
 import platform
+import re
 import shutil
 import time
 from importlib import metadata
@@ -15,12 +17,21 @@ from malfl.companion import pages
 from malfl.companion.artefacts import processor
 from malfl.companion.parameters import defaults_of
 from rules.chapters import BUILD, PROFILE, RESULTS, ROOT, STORE, Chapter, chapters, checksum
+from rules.folder import hint
 
 SHOWN = ("malfl", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", "papermill")
 
 
 def execute(chapter: Chapter) -> bool:
     """Run a chapter in a folder of its own; only a success replaces earlier results."""
+    try:
+        return _executed(chapter)
+    except OSError as error:
+        say(chapter, f"FAILED, {hint(error)}")
+        return False
+
+
+def _executed(chapter: Chapter) -> bool:
     follow_cells(chapter, len(nbformat.read(chapter.path, as_version=4).cells))
     failed = BUILD / "failed" / chapter.path.name
     desk = BUILD / "running" / chapter.name
@@ -41,6 +52,8 @@ def execute(chapter: Chapter) -> bool:
         if warned := warnings_in(notebook):
             problem = f"it warns\n{warned}"
     except PapermillExecutionError as error:
+        if error.ename == "OSError" and (number := re.match(r"\[Errno (\d+)\]", error.evalue)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(desk)) from None
         problem = str(error)
     if problem is not None:
         running.replace(failed)

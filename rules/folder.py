@@ -1,16 +1,27 @@
 """The folder of a build: one build at a time, and files that are as they were made."""
 
+import errno
 import fcntl
 import json
 import multiprocessing
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import IO, Any
 
+from doit.dependency import JsonDB
+
+from malfl.values import write_whole
 from rules.chapters import checksum
 
+UNWRITABLE = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space") | dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS), "see to it that it can be written"
+)
+GLANCE = 0.5  # seconds between looks at whether the build is still there
 LOCKS: list[IO[str]] = []  # held until this process and those it started have ended
 
 
@@ -24,7 +35,10 @@ def have_alone(folder: Path, state: Path) -> None:
         lock = (folder / "lock").open("a+")
     except OSError as error:
         sys.exit(f"{folder} must be a folder that can be written: {error.strerror}")
-    if multiprocessing.parent_process() is None:
+    if multiprocessing.parent_process() is not None:
+        end_with_parent()
+    else:
+        os.register_at_fork(after_in_child=end_with_parent)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -41,6 +55,52 @@ def have_alone(folder: Path, state: Path) -> None:
     except ValueError:
         state.unlink()
         print(f"{state} was broken; everything is looked at again", flush=True)
+
+
+def end_with_parent() -> None:
+    """Let this process end soon after the build that started it does, however that ended."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(GLANCE)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class WholeState(JsonDB):  # type: ignore[misc]
+    """What doit remembers, written whole or not at all; `pyproject.toml` names it to doit."""
+
+    def dump(self) -> None:
+        """Write it."""
+        text = self.codec.encode(self._db)
+        try:
+            write_whole(Path(self.name), lambda draft: draft.write_text(text))
+        except OSError as error:
+            sys.exit(hint(error))
+
+
+def in_one_line(action: Callable[[], object]) -> Callable[[], object]:
+    """An action for doit that fails with one line if it cannot write."""
+
+    @wraps(action)
+    def act() -> object:
+        try:
+            return action()
+        except OSError as error:
+            print(f"FAILED, {hint(error)}", flush=True)
+            return False
+
+    return act
+
+
+def hint(error: OSError) -> str:
+    """What to do where nothing can be written; raises the error if it is another one."""
+    if error.errno not in UNWRITABLE:
+        raise error
+    todo = UNWRITABLE[error.errno]
+    return f"{error.filename or 'the build'}: {error.strerror}; {todo} and build again"
 
 
 def as_made(*paths: Path) -> Callable[..., bool]:
