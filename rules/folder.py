@@ -9,10 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
 from doit.dependency import JsonDB
 
 from malfl.values import write_whole
@@ -58,12 +60,15 @@ def have_alone(folder: Path, state: Path) -> None:
 
 
 def end_with_parent() -> None:
-    """Let this process end soon after the build that started it does, however that ended."""
+    """Let this process and those it starts end soon after the build does, however that ended."""
     parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(GLANCE)
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -36,7 +36,7 @@ SHORT = {
 def large() -> MarkovGame:
     """So large that a decomposition takes long; nobody can play all of it."""
     rng = np.random.default_rng(0)
-    states = 2500
+    states = 1500
     return MarkovGame(
         actions=(2, 2), transitions=rng.integers(0, states, size=(states, 4)), start=0, gamma=0.9,
         rewards=rng.normal(size=(2, states)),

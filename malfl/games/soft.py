@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, eye_array
 from scipy.sparse.linalg import bicgstab
 from scipy.special import entr, log_softmax, logsumexp
 
-from malfl import checks
+from malfl import checks, progress
 from malfl.checks import FloatArray, IntArray
 from malfl.games.markov import Dynamics, MarkovGame, Policies
 
@@ -325,6 +325,7 @@ def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> Sof
         raise ValueError(f"mdp must have one agent, got {mdp.n_agents}; see induced_mdp")
     policies = mdp.uniform_policies()
     for _ in range(1000):
+        progress.advance()
         value = soft_value(mdp, policies, 0, alpha)
         q = _backup(mdp, 0, value)
         policies = (improve(q, alpha),)

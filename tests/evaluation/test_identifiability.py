@@ -198,7 +198,7 @@ def test_bad_questions_are_named(small, monkeypatch):
         identifiability(game, history, 0, "state", [0])
     with pytest.raises(ValueError, match=r"of must lie in 0..1, got 2"):
         open_directions(game, history, 2)
-    with pytest.raises(ValueError, match=r"policies\[0\] must have shape .* n the same for all"):
+    with pytest.raises(ValueError, match=r"policies\[1\] must have shape .* n the same for all"):
         open_directions(game, [history[0], history[1][:1]], 0)
     with pytest.raises(ValueError, match="reward_class must be one of state"):
         open_directions(game, history, 0, "cell")
