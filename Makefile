@@ -11,7 +11,7 @@ endif
 .PHONY: book test bench readme clean
 
 book: .venv/installed
-	$(BIN)/doit --file dodo.py -n $(JOBS)
+	$(BIN)/python -m doit --file dodo.py -n $(JOBS)
 
 test: .venv/installed
 	$(BIN)/ruff check .
@@ -33,7 +33,7 @@ bench: .venv/installed
 
 # What the README shows of the scorecard, and how long chapters take, from the paper profile.
 readme: .venv/installed
-	PROFILE=paper $(BIN)/doit --file dodo.py readme
+	PROFILE=paper $(BIN)/python -m doit --file dodo.py readme
 
 clean:
 	rm -rf _build
