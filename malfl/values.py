@@ -27,6 +27,7 @@ from malfl import checks
 
 T = TypeVar("T")
 FORMAT = 1  # raised whenever older programs could not read what newer ones write
+NUMBERS_OR_TEXT = "biufU"  # kinds of NumPy's types
 PLAIN = (type(None), bool, int, float, str)
 
 
@@ -134,8 +135,10 @@ def _write(value: object, file: Path) -> None:
         np.savez(opened, value=np.frombuffer(text.encode(), np.uint8), **named)  # type: ignore[arg-type]
 
 
-def digest(value: object) -> tuple[str, set[str]]:
+def digest(value: object, *, loose: bool = False) -> tuple[str, set[str]]:
     """One number for a value, and the modules of the classes and functions in it.
+
+    If ``loose``, what `write` puts down by its text counts by its text.
 
     Raises
     ------
@@ -143,7 +146,7 @@ def digest(value: object) -> tuple[str, set[str]]:
         If something in it is neither plain, an array or a table, nor a dataclass or a function of a
         module.
     """
-    packed = _Packed(loose=False)
+    packed = _Packed(loose)
     found = hashlib.sha256(json.dumps(packed.tree(value)).encode())
     for array in packed.arrays:
         found.update(f"{array.dtype.str}{array.shape}".encode())
@@ -169,7 +172,7 @@ class _Packed:
         if isinstance(value, PLAIN):
             return value
         if isinstance(value, np.ndarray):
-            if value.dtype.kind not in "biufU":
+            if value.dtype.kind not in NUMBERS_OR_TEXT:
                 raise TypeError(f"an array must hold numbers or text, got {value.dtype}")
             self.arrays.append(value)
             return {"array": len(self.arrays) - 1}
@@ -224,8 +227,11 @@ def _unpack(tree: Any, arrays: list[npt.NDArray[Any]]) -> Any:  # noqa: ANN401
         return tree
     ((kind, content),) = [(k, v) for k, v in tree.items() if k != "parts"]
     if kind == "array":
-        freeze(arrays[content])
-        return arrays[content]
+        array = arrays[content]
+        if array.dtype.kind not in NUMBERS_OR_TEXT:
+            raise ValueError(f"an array must hold numbers or text, got {array.dtype}")
+        freeze(array)
+        return array
     if kind == "sparse":
         data, indices, indptr, shape = (_unpack(part, arrays) for part in content)
         matrix = csr_array((data, indices, indptr), shape=shape)

@@ -198,6 +198,12 @@ def test_saved_values_are_the_same_in_one_file_of_that_name(value, tmp_path, nam
     assert_same(type(value).load(tmp_path / name), value)
 
 
+def test_saved_values_have_the_number_of_what_they_were(value, tmp_path):
+    value.save(tmp_path / "file")
+    number = values.digest(Value.load(tmp_path / "file"), loose=True)[0]
+    assert number == values.digest(value, loose=True)[0]
+
+
 def test_a_saved_value_does_what_it_did(tmp_path):
     """What is cached or derived is there too."""
     for name in ("LearningLog", "Structural", "RecoveredReward"):
@@ -543,6 +549,16 @@ def test_archives_are_opened_without_pickle(saved, monkeypatch):
 def members_of(path):
     with zipfile.ZipFile(path) as file:
         return {name: file.read(name) for name in file.namelist()}
+
+
+@pytest.mark.parametrize("kind", ["M8[s]", "c16", "S3", "i4,f8"])
+def test_arrays_that_nobody_saved_are_not_read(tmp_path, kind):
+    text = json.dumps({"malfl": values.FORMAT, "value": {"array": 0}}).encode()
+    named = {"value": np.frombuffer(text, np.uint8), "0": np.zeros(2, dtype=kind)}
+    with (tmp_path / "file").open("wb") as file:
+        np.savez(file, **named)
+    with pytest.raises(ValueError, match="file must be .*: an array must hold numbers or text"):
+        values.read(tmp_path / "file")
 
 
 @pytest.mark.parametrize("name", ["LearningLog", "RecoveredReward", "View", "PathFit"])

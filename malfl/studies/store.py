@@ -51,22 +51,22 @@ class Store:
         Raises
         ------
         ValueError
-            If its file is not one that `put` wrote.
+            If its file is not as `put` wrote it. Who knows how can still forge one.
         """
         file = self.folder / f"{key}.npz"
         if not file.exists():
             return None
         try:
-            found = values.read(file)
-            if not isinstance(found, tuple):
-                raise ValueError(f"{file} holds a {type(found).__name__}")
+            match values.read(file):
+                case (str(seal), tuple(found)) if seal == _seal(key, found):
+                    return found
+            raise ValueError(f"{file} does not hold what was stored there")
         except ValueError as error:
             raise ValueError(f"store has a file that is no result, remove it: {error}") from None
-        return found
 
     def put(self, key: str, result: tuple[object, ...]) -> None:
         """Write a result, in place of one that is there: whole or not at all."""
-        values.write(result, self.folder / f"{key}.npz")
+        values.write((_seal(key, result), result), self.folder / f"{key}.npz")
 
     def call(
         self, function: Callable[..., T], *given: object, also: object = None, **options: object
@@ -91,6 +91,11 @@ class Store:
             return known[0]  # type: ignore[no-any-return]
         self.put(key, (result := function(*given, **options),))
         return result
+
+
+def _seal(key: str, result: tuple[object, ...]) -> str:
+    """By which a result that was changed, or stored for another key, is noticed."""
+    return values.digest((key, result), loose=True)[0]
 
 
 def key_of(*given: object) -> str:

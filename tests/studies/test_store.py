@@ -359,6 +359,49 @@ def test_a_result_that_nobody_wrote_is_refused(tmp_path, how):
         store.get("it")
 
 
+def edit(file, number, content):
+    """Change one array of a result, as somebody who knows NumPy but not malfl could."""
+    with np.load(file) as opened:
+        parts = dict(opened)
+    parts[number] = content(parts[number])
+    np.savez(file, **parts)
+
+
+def text_changed(before, after):
+    return lambda text: np.frombuffer(text.tobytes().replace(before, after), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("number", "content"),
+    [
+        ("0", lambda array: array + 1e-12),
+        ("0", lambda array: np.full_like(array, np.nan)),
+        ("0", lambda array: array.astype(np.float32)),
+        ("0", lambda array: array.reshape(2, 5)),
+        ("value", text_changed(b"0.125", b"0.126")),
+        ("value", text_changed(b"0.125", b"NaN")),
+        ("value", text_changed(b"PCC", b"SCC")),
+        ("value", text_changed(b"int64", b"int32")),
+    ],
+)
+def test_a_result_that_was_edited_is_refused(tmp_path, number, content):
+    store, result = Store(tmp_path), ({"PCC": 0.125, "of": np.arange(10.0)}, table())
+    store.put("it", result)
+    edit(tmp_path / "it.npz", number, lambda array: array)  # written anew, but the same
+    assert store.get("it")[0]["PCC"] == 0.125
+    edit(tmp_path / "it.npz", number, content)
+    with pytest.raises(ValueError, match=r"remove it: .*it\.npz does not hold what was stored"):
+        store.get("it")
+
+
+def test_a_result_of_another_key_is_refused(tmp_path):
+    store = Store(tmp_path)
+    store.put("it", (1,))
+    shutil.copy(tmp_path / "it.npz", tmp_path / "that.npz")
+    with pytest.raises(ValueError, match=r"that\.npz does not hold what was stored there"):
+        store.get("that")
+
+
 def test_results_of_a_later_version_are_refused(tmp_path, monkeypatch):
     store = Store(tmp_path)
     monkeypatch.setattr(values, "FORMAT", values.FORMAT + 1)
@@ -402,7 +445,7 @@ class Pair:
 
 
 def table():
-    return pd.DataFrame({"name": ["a", "b"], "value": [0.5, 1.5]})
+    return pd.DataFrame({"name": ["a", "b"], "value": [0.5, 1.5], "count": [1, 2]})
 
 
 ARGUMENTS = [
@@ -788,7 +831,7 @@ def test_tables_that_would_come_back_as_others_are_refused(tmp_path, table):
 
 def test_a_value_at_the_place_of_a_result_is_refused(games, tmp_path):
     games["one"].save(tmp_path / "it.npz")
-    with pytest.raises(ValueError, match=r"no result, remove it: .*it\.npz holds a MarkovGame"):
+    with pytest.raises(ValueError, match=r"no result, remove it: .*it\.npz does not hold what"):
         Store(tmp_path).get("it")
 
 
