@@ -1,9 +1,7 @@
 """Chapters executed, each at a desk of its own."""
 
 import logging
-import os
 import platform
-import re
 import shutil
 import time
 from importlib import metadata
@@ -11,13 +9,14 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from malfl.companion import pages
 from malfl.companion.artefacts import processor
 from malfl.companion.parameters import defaults_of
 from rules.chapters import BUILD, PROFILE, RESULTS, ROOT, STORE, Chapter, chapters, checksum
-from rules.folder import hint
+from rules.folder import hint, raise_unwritable
 
 SHOWN = ("malfl", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", "papermill")
 
@@ -52,9 +51,11 @@ def _executed(chapter: Chapter) -> bool:
         if warned := warnings_in(notebook):
             problem = f"it warns\n{warned}"
     except PapermillExecutionError as error:
-        if error.ename == "OSError" and (number := re.match(r"\[Errno (\d+)\]", error.evalue)):
-            raise OSError(int(number[1]), os.strerror(int(number[1])), str(desk)) from None
+        if error.ename == "OSError":
+            raise_unwritable(error.evalue, desk)
         problem = str(error)
+    except DeadKernelError:
+        problem = "its kernel was killed, maybe for want of memory; build again"
     if problem is not None:
         running.replace(failed)
         say(chapter, f"FAILED, see {failed.relative_to(ROOT)}\n{problem}")

@@ -5,6 +5,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import re
 import sys
 import threading
 import time
@@ -50,6 +51,7 @@ def have_alone(folder: Path, state: Path) -> None:
         lock.write(str(os.getpid()))
         lock.flush()
         LOCKS.append(lock)
+        end_with_workers()
     try:
         json.loads(state.read_bytes())
     except FileNotFoundError:
@@ -69,6 +71,20 @@ def end_with_parent() -> None:
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 child.kill()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_workers() -> None:
+    """Let this build end soon after a worker is killed; doit would wait for it forever."""
+
+    def watch() -> None:
+        workers = set(multiprocessing.active_children())
+        while not any(worker.exitcode for worker in workers):
+            time.sleep(GLANCE)
+            workers |= set(multiprocessing.active_children())
+        print("FAILED, a worker was killed, maybe for want of memory; build again", flush=True)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -106,6 +122,13 @@ def hint(error: OSError) -> str:
         raise error
     todo = UNWRITABLE[error.errno]
     return f"{error.filename or 'the build'}: {error.strerror}; {todo} and build again"
+
+
+def raise_unwritable(text: str, path: Path) -> None:
+    """Raise why another program could not write to a path, if what it printed says so."""
+    for number in map(int, re.findall(r"\[Errno (\d+)\]", text)):
+        if number in UNWRITABLE:
+            raise OSError(number, os.strerror(number), str(path))
 
 
 def as_made(*paths: Path) -> Callable[..., bool]:

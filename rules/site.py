@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from rules.chapters import BUILD, RESULTS, ROOT, chapters, versions
+from rules.folder import raise_unwritable
 from rules.gathering import HEADLINES
 
 HTML = BUILD / "html"
@@ -116,6 +117,7 @@ def make_site() -> bool:
         command, cwd=source, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if run.returncode:
+        raise_unwritable(run.stdout, output)
         print(run.stdout, "site: FAILED", flush=True)
         return False
     # Jupyter Book's own forwarding page names no icon, and browsers then ask for one in vain.

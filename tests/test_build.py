@@ -1,27 +1,20 @@
 """The build itself, on a small book: what runs again, what fails, what an interruption costs."""
 
-import errno
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import nbformat
 import pandas as pd
-import psutil
 import pytest
 from test_scorecard import some_cards
 
 from malfl.companion.numbered import ITEMS
 from malfl.companion.scorecard import FIGURES, STATED_BY, TABLES
 from malfl.theory.statements.trial import SUMMARY
-from rules.folder import in_one_line
 
 ROOT = Path(__file__).parents[1]
 FIRST = """\
@@ -214,143 +207,6 @@ def test_an_unknown_parameter_stops_the_build_before_anything_runs(book):
     assert "two.yaml: unknown parameter 'y'; this chapter takes x, results" in output
     (book.folder / "book" / "profiles" / "quick" / "two.yaml").write_text("- x\n")
     assert "two.yaml: a profile maps names to values, got ['x']" in book.build()[2]
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_build_goes_on_where_it_was(book, how):
-    write_chapter(book.folder, "two", "import time\ntime.sleep(60)")
-    process = subprocess.Popen(
-        book.command(), env=book.environment(), cwd=book.folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    awaited = {"one: done", "two: cell 3"}
-    for line in process.stdout:
-        awaited -= {sign for sign in awaited if sign in line}
-        if not awaited:
-            break
-    os.killpg(process.pid, how)
-    process.communicate(timeout=30)
-    assert process.returncode != 0
-    assert (book.out / "notebooks" / "one.ipynb").exists()
-    assert not (book.out / "notebooks" / "two.ipynb").exists()
-    write_chapter(book.folder, "two")
-    assert book.build()[:2] == (0, {"two"})
-
-
-def test_what_a_full_disk_cuts_short_is_made_again(book):
-    book.build()
-    for file, ran in (("doit.json", set()), ("notebooks/one.ipynb", {"one"})):
-        path = book.out / file
-        path.write_bytes(path.read_bytes()[:100])
-        assert book.build()[:2] == (0, ran)
-        assert book.build()[:2] == (0, set())
-    (book.out / "doit.json").write_text("")
-    status, ran, output = book.build()
-    assert (status, ran) == (0, set())
-    assert "doit.json was broken; everything is looked at again" in output
-
-
-def test_a_folder_is_built_by_one_build_at_a_time(book):
-    write_chapter(book.folder, "two", "import time\ntime.sleep(60)")
-    first = subprocess.Popen(
-        book.command(), env=book.environment(), cwd=book.folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    for line in first.stdout:
-        if "two: cell 3" in line:
-            break
-    status, ran, output = book.build()
-    assert (status != 0, ran) == (True, set())
-    assert f"a build is at work, process {first.pid}; wait until it ends" in output
-    assert "Traceback" not in output
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate(timeout=30)
-    write_chapter(book.folder, "two")
-    assert book.build()[0] == 0
-
-
-@pytest.fixture
-def small_disk(book):
-    """The book's folder of builds on a disk of its own, of which it gets the size."""
-    folder = book.folder / "_build"
-    folder.mkdir()
-
-    def mount(size):
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-        if subprocess.run(command, capture_output=True).returncode != 0:
-            pytest.skip("only root can mount a small disk")
-
-    yield mount
-    subprocess.run(["umount", "-l", str(folder)], capture_output=True)
-
-
-@pytest.mark.parametrize("size", ["8k", "16k"])
-def test_a_full_disk_ends_the_build_in_one_line(book, small_disk, size):
-    small_disk(size)
-    status, _, output = book.build()
-    assert status != 0
-    assert "No space left on device; free some space and build again" in output
-    assert "Traceback" not in output
-    subprocess.run(["mount", "-o", "remount,size=9m", str(book.folder / "_build")], check=True)
-    assert book.build()[0] == 0
-    assert (book.value("one"), book.value("two")) == ("x\n1\n", "x\n1\n")
-
-
-def test_a_cell_that_fills_the_disk_is_said_to(book, small_disk):
-    small_disk("200k")
-    write_chapter(book.folder, "two", "open('large', 'wb').write(bytes(10**6))")
-    status, _, output = book.build()
-    assert status != 0
-    assert "two: FAILED, " in output
-    assert "No space left on device; free some space and build again" in output
-    assert "Traceback" not in output
-
-
-def test_an_action_that_cannot_write_fails_in_one_line(capsys):
-    def act(number=errno.EROFS):
-        raise OSError(number, os.strerror(number), "page.html")
-
-    assert in_one_line(act)() is False
-    assert capsys.readouterr().out == (
-        "FAILED, page.html: Read-only file system; see to it that it can be written and build "
-        "again\n"
-    )
-    with pytest.raises(FileNotFoundError):
-        in_one_line(partial(act, errno.ENOENT))()
-    assert in_one_line(lambda: "done")() == "done"
-
-
-def test_nobody_is_left_running_when_only_the_build_is_killed(book):
-    write_chapter(book.folder, "two", "import time\ntime.sleep(60)")
-    process = subprocess.Popen(
-        book.command(), env=book.environment(), cwd=book.folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    for line in process.stdout:
-        if "two: cell 3" in line:
-            break
-    process.kill()
-    give_up = time.monotonic() + 30
-    while running := [one for one in psutil.process_iter() if is_at_work(one, process.pid)]:
-        assert time.monotonic() < give_up, running
-        time.sleep(0.1)
-    process.communicate()
-    write_chapter(book.folder, "two")
-    assert book.build()[0] == 0
-
-
-def is_at_work(process, session):
-    with suppress(psutil.Error, ProcessLookupError):
-        return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
-def test_a_folder_that_cannot_be_written_is_named(book):
-    (book.folder / "_build").write_text("not a folder")
-    status, ran, output = book.build()
-    assert (status != 0, ran) == (True, set())
-    assert "_build/quick must be a folder that can be written" in output
-    assert "Traceback" not in output
 
 
 def test_files_that_a_task_made_are_made_again_once_they_changed(tmp_path):

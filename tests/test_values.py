@@ -557,7 +557,7 @@ def test_arrays_that_nobody_saved_are_not_read(tmp_path, kind):
     named = {"value": np.frombuffer(text, np.uint8), "0": np.zeros(2, dtype=kind)}
     with (tmp_path / "file").open("wb") as file:
         np.savez(file, **named)
-    with pytest.raises(ValueError, match="file must be .*: an array must hold numbers or text"):
+    with pytest.raises(ValueError, match=r"file must be .*: an array must hold numbers or text"):
         values.read(tmp_path / "file")
 
 
