@@ -44,15 +44,19 @@ class Value:
         freeze(*state.values())
         self.__dict__.update(state)
 
+    def is_known(self) -> bool:
+        """Whether a file may hold it: its class is one of this library's."""
+        return Value.known.get(type(self).__name__) is type(self)
+
     def parts(self) -> dict[str, object]:
         """What the constructor needs to make this value again, by the names of its arguments."""
         return {part.name: getattr(self, part.name) for part in fields(self)}  # type: ignore[arg-type]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the value to one file, whole or not at all; see `load`."""
-        kind = type(self)
-        if Value.known.get(kind.__name__) is not kind:
-            raise TypeError(f"only values of malfl's own classes are saved, got a {kind.__name__}")
+        if not self.is_known():
+            name = type(self).__name__
+            raise TypeError(f"only values of malfl's own classes are saved, got a {name}")
         write_whole(Path(path), lambda file: _write(self, file))
 
     @classmethod
@@ -209,7 +213,7 @@ class _Packed:
         if is_dataclass(value):
             self.modules.add(kind.__module__)
             given = value.parts() if isinstance(value, Value) else vars(value)
-            if not self.loose or Value.known.get(kind.__name__) is kind:
+            if not self.loose or (isinstance(value, Value) and value.is_known()):
                 self.inside += 1
                 parts = {name: self.tree(part) for name, part in given.items()}
                 self.inside -= 1

@@ -35,7 +35,7 @@ CONSTRUCTED = (
     recovery.UniformWhereUnseen, recovery.Structural, recovery.Replay, recovery.PathLikelihood,
     recovery.LeastSquares, recovery.EvidenceRidge, recovery.Adam, recovery.MiniBatchAdam,
     recovery.LastPolicy, recovery.CausalEntropy, recovery.AsIfAlone, recovery.WithEstimatedRules,
-    theory.Prediction,
+    malfl.RecoveredReward, theory.Prediction,
 )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def own(name: str) -> dict[str, object]:
         "consistency_system": histories, "improvement_targets": histories,
         "recover_from_policies": histories, "estimate_policies": {"by": recovery.Smoothing()},
         "Dynamics": vars(right()["game"]), "MarkovGame": vars(right()["game"]),
-        "View": vars(log.seen_by(1)), "LearningLog": vars(log),
+        "RecoveredReward": vars(reward), "View": vars(log.seen_by(1)), "LearningLog": vars(log),
         "Prediction": {"guess": np.zeros(16)},
         "Study": {"games": {"a": right()["game"]}}, "AsIfAlone": {"estimator": solver},
         "WithEstimatedRules": {"estimator": solver},

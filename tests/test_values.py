@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from inspect import isabstract
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from drawn import random_game
 from scipy.sparse import csr_array
 
 import malfl
-from malfl import values
+from malfl import checks, values
 from malfl.recovery import (
     Descended,
     Determination,
@@ -30,6 +31,7 @@ from malfl.recovery import (
     Smoothing,
     UniformWhereUnseen,
 )
+from malfl.recovery.reward import AsSaid
 from malfl.values import Value
 
 
@@ -90,12 +92,14 @@ def made():
         "a reward of a path": path,
         "a reward with logits": structural,
         "a reward without a fit": malfl.recover(view, of=0, by=malfl.LastPolicy()),
+        "AsSaid": AsSaid(True, ("Loss 3",)),
         "no episodes": malfl.Episodes.from_lists([], [], n_states=2, n_joint_actions=3),
     }
 
 
 NAMES = [
-    "Adam", "Adaptive", "AsIfAlone", "CausalEntropy", "ConsistencyFit", "ConsistencySystem",
+    "Adam", "Adaptive", "AsIfAlone", "AsSaid", "CausalEntropy",
+    "ConsistencyFit", "ConsistencySystem",
     "Descended", "Determination", "Dynamics", "EntropyRegularised", "Episodes", "Evidence",
     "EvidenceRidge", "Forecast", "LastPolicy", "LearningLog", "LeastSquares", "LogitFit",
     "MarkovGame", "MaximumLikelihood", "MiniBatchAdam", "NoFit", "PathFit", "PathLikelihood",
@@ -278,6 +282,28 @@ def refused(path, message="must be a file that malfl saved", kind=Value):
     return str(path) in str(error.value)
 
 
+@dataclass(frozen=True)
+class OwnFit:
+    """Of an estimator from elsewhere."""
+
+    converged: bool = False
+    determination: None = None
+
+    def lines(self):
+        return ["Loss 3"]
+
+
+def test_what_fits_from_elsewhere_say_is_saved(tmp_path):
+    found = RecoveredReward(np.arange(3.0), "state", OwnFit())
+    found.save(tmp_path / "file")
+    again = RecoveredReward.load(tmp_path / "file")
+    assert again.summary() == found.summary()
+    assert "Loss 3" in again.summary()
+    assert not again.converged
+    with pytest.raises(ValueError, match="only what it says is saved"):
+        _ = again.determination
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999])
 def test_a_file_that_is_not_whole_is_refused(saved, share):
     content = saved.read_bytes()
@@ -368,6 +394,40 @@ FOREIGN = [
 def test_a_foreign_file_is_refused(tmp_path, write):
     write(tmp_path / "file.npz")
     assert refused(tmp_path / "file.npz")
+
+
+def test_what_a_file_says_wrong_is_said(tmp_path, saved):
+    (tmp_path / "text").write_text("text")
+    message = "text must be a file that malfl saved: it is no npz archive, or not whole$"
+    with pytest.raises(ValueError, match=message):
+        values.read(tmp_path / "text")
+
+
+def test_a_file_that_claims_more_than_the_memory_is_refused(saved, monkeypatch):
+    monkeypatch.setattr(checks.psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
+    with pytest.raises(MemoryError) as refused:
+        values.read(saved)
+    said = str(refused.value)
+    assert f"{saved} must be a file that malfl saved: what it says it holds would need" in said
+    assert said.endswith("; it may be damaged")
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 5)])
+def test_sparse_matrices_keep_their_shape_and_are_frozen(tmp_path, shape):
+    matrix = csr_array(np.eye(*shape))
+    array, again = np.arange(3), (np.arange(2.0), matrix, {"a": [matrix]})
+    values.write((array, *again), tmp_path / "file")
+    found = values.read(tmp_path / "file")
+    assert found[2].shape == found[3]["a"][0].shape == shape
+    assert_read_only(found[:3])
+    assert not found[0].flags.writeable
+
+
+def test_a_sparse_matrix_that_is_wrong_is_called_one(tmp_path):
+    tree = {"sparse": [{"array": 0}, {"array": 1}, {"array": 2}, {"tuple": [2, 2]}]}
+    write_tree(tmp_path / "file", of(tree), np.ones(2), np.array([0, 7]), np.array([0, 1, 2]))
+    with pytest.raises(ValueError, match="malfl saved: a matrix "):
+        values.read(tmp_path / "file")
 
 
 def test_a_file_that_is_missing_is_called_so(tmp_path):
@@ -572,21 +632,28 @@ def test_files_hold_no_objects(tmp_path, name):
 def test_arrays_of_objects_are_not_written(tmp_path, content):
     array = np.empty(1, dtype=object)
     array[0] = content
-    found = RecoveredReward(array, "state", NoFit())
-    try:
-        found.save(tmp_path / "file")
-    except TypeError:
-        assert list(tmp_path.iterdir()) == []
-    else:
-        for member in members_of(tmp_path / "file").values():
-            assert b"|O" not in member[:100]
+    with pytest.raises(TypeError, match="an array must hold numbers or text, got object"):
+        values.write((array,), tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("array", [trapped(), np.array([1j]), np.array([1, 2], dtype="M8[s]")])
 def test_arrays_that_cannot_be_saved_are_refused(tmp_path, array):
-    with pytest.raises(TypeError, match="array"):
-        RecoveredReward(array, "state", NoFit()).save(tmp_path / "file")
+    with pytest.raises(TypeError, match="an array must hold numbers or text, got"):
+        values.write((array,), tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_written_hidden_beside_its_place(tmp_path):
+    def fill(draft):
+        assert draft.parent == tmp_path
+        assert draft.name.startswith(".")
+        assert draft.name.endswith("-file.npz")
+        draft.write_text("new")
+
+    values.write_whole(tmp_path / "file.npz", fill)
+    assert (tmp_path / "file.npz").read_text() == "new"
+    assert (tmp_path / "file.npz").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
@@ -649,8 +716,9 @@ def test_special_numbers_are_saved(tmp_path):
 def test_arrays_of_any_numbers_and_shapes_are_saved(tmp_path, kind, shape):
     array = np.zeros(shape, dtype=kind)
     for one in (array, np.asfortranarray(array), array[::-1] if shape else array):
-        RecoveredReward(one, "state", NoFit()).save(tmp_path / "file")
-        again = RecoveredReward.load(tmp_path / "file").values
+        values.write((one,), tmp_path / "file")
+        (again,) = values.read(tmp_path / "file")
+        assert not again.flags.writeable
         assert (again.dtype, again.shape) == (one.dtype, one.shape)
         np.testing.assert_array_equal(again, one)
 

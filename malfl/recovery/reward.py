@@ -6,8 +6,9 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.linalg import eigvalsh
 
+from malfl import checks
 from malfl.checks import FloatArray, IntArray
-from malfl.values import Value, freeze
+from malfl.values import Value, freeze, set_fields
 
 RewardClass = Literal["state", "state-action", "joint-action"]
 REWARD_CLASSES: tuple[RewardClass, ...] = ("state", "state-action", "joint-action")
@@ -53,6 +54,11 @@ class RecoveredReward(Value):
     """An agent's reward as recovered, up to what its class leaves open.
 
     Entries that nothing seen touches are NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array has another shape than is said below, or something in it is no number.
     """
 
     values: FloatArray  #: (S,), (S, A_i) or (S, A)
@@ -63,7 +69,41 @@ class RecoveredReward(Value):
     unvisited: IntArray | None = None  #: (k, 2), pairs (iteration, state) without data, if data
 
     def __post_init__(self) -> None:
-        freeze(self.values, self.deviation, self.unvisited)
+        checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
+        said = self.diagnostics
+        if isinstance(said, type) or not (hasattr(said, "converged") and hasattr(said, "lines")):
+            raise TypeError(
+                "diagnostics must say whether the fit converged, as NoFit() does, got "
+                f"{checks.shown(said)}"
+            )
+        values = checks.numbers(self.values, "values")
+        if values.ndim != (1 if self.reward_class == "state" else 2):
+            shape = "(S,)" if self.reward_class == "state" else "(S, actions)"
+            raise ValueError(
+                f"values must have shape {shape} for a reward of the {self.reward_class}, "
+                f"got {values.shape}"
+            )
+        if np.isinf(values).any():
+            where = checks.first(np.isinf(values))
+            raise ValueError(f"values{list(where)} is {values[where]}; what is not known is NaN")
+        deviation, unvisited = self.deviation, self.unvisited
+        if deviation is not None:
+            deviation = checks.numbers(deviation, "deviation")
+            if deviation.shape != values.shape or (deviation < 0).any():
+                raise ValueError("deviation must be 0 or more for each of values")
+        if unvisited is not None:
+            unvisited = checks.counts(unvisited, "unvisited").astype(np.int64)
+            if unvisited.shape[1:] != (2,):
+                raise ValueError(f"unvisited must have shape (k, 2), got {unvisited.shape}")
+        freeze(values, deviation, unvisited)
+        set_fields(self, values=values, deviation=deviation, unvisited=unvisited)
+
+    def parts(self) -> dict[str, object]:
+        """What a file holds of it; of a fit of somebody else's, what it says of itself."""
+        fit = self.diagnostics
+        if isinstance(fit, Value) and fit.is_known():
+            return super().parts()
+        return super().parts() | {"diagnostics": AsSaid(fit.converged, tuple(fit.lines()))}
 
     @property
     def converged(self) -> bool:
@@ -136,6 +176,23 @@ class NoFit(Value):
     def lines(self) -> list[str]:
         """For a summary."""
         return ["No equations were solved."]
+
+
+@dataclass(frozen=True)
+class AsSaid(Value):
+    """What a fit of a class from elsewhere said of itself before it was saved."""
+
+    converged: bool
+    said: tuple[str, ...]
+
+    @property
+    def determination(self) -> Determination:
+        """Raises ValueError, as the fit itself was not saved."""
+        raise ValueError("of a fit of a class from elsewhere only what it says is saved")
+
+    def lines(self) -> list[str]:
+        """For a summary."""
+        return list(self.said)
 
 
 def determination_of(information: FloatArray, unknowns: int) -> Determination:

@@ -20,7 +20,7 @@ def game():
 
 
 def found(values, deviation=None, converged=True, reward_class="state"):
-    said = NoFit() if converged else SimpleNamespace(converged=False)
+    said = NoFit() if converged else SimpleNamespace(converged=False, lines=list)
     return RecoveredReward(np.array(values, dtype=float), reward_class, said, deviation)
 
 

@@ -14,11 +14,13 @@ from malfl.recovery import (
     EntropyRegularised,
     EvidenceRidge,
     MaximumLikelihood,
+    NothingToLearnError,
     Replay,
     Structural,
     recover_from_policies,
 )
 from malfl.recovery.path import recover_from_path
+from malfl.recovery.recovery import Recovery, check_improvements
 
 EXACT = SoftPolicyIteration(evaluation="exact")
 
@@ -335,3 +337,50 @@ def test_a_path_needs_an_alpha(alpha):
 def test_whether_actions_were_executed_is_true_or_false():
     with pytest.raises(TypeError, match="executed must be True or False, got 'no'"):
         Replay(executed="no")
+
+
+def watched(counts):
+    """A view of one state and one action of the observer's, with so many actions seen."""
+    counts = np.asarray(counts)
+    n, actions = counts.shape
+    game = malfl.Dynamics(
+        actions=(actions, 1), transitions=np.ones((1, actions, 1)), start=0, gamma=0.5
+    )
+    return malfl.View(1, game, 1.0, counts[:, None, :], np.ones((n, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("counts", "unchanged"),
+    [
+        ([[25, 25], [25, 25]], True),  # one probability more than one policy for all has
+        ([[24, 25], [25, 25]], False),  # too few to judge
+        ([[25, 25], [45, 5]], False),
+        ([[50, 0], [50, 0]], False),  # no probability is left open
+        ([[49, 1], [50, 1]], True),
+        ([[1000, 1000], [1000, 1085]], True),  # by chance in 17 of 100
+        ([[1000, 1000], [1000, 1200]], False),  # in less than 1 of 100
+    ],
+)
+def test_policies_count_as_unchanged_where_enough_was_seen(counts, unchanged):
+    if unchanged:
+        message = (
+            "^the policies of agent 0 do not change over the 2 iterations as far as can be seen; "
+            "there is no improvement to learn from$"
+        )
+        with pytest.raises(NothingToLearnError, match=message):
+            check_improvements(watched(counts), 0)
+    else:
+        check_improvements(watched(counts), 0)
+
+
+def test_what_cannot_show_an_improvement_is_refused_in_these_words(hom):
+    message = r"^view must show at least one improvement, got 1 iteration$"
+    with pytest.raises(ValueError, match=message):
+        check_improvements(watched([[25, 25]]), 0)
+    log = malfl.learn(hom, iterations=2, episodes=1, steps=5, seed=0)
+    with pytest.raises(ValueError, match=r"; .*, or pass unvisited='omit' to do without$"):
+        check_improvements(log.seen_by(1), 0)
+    with pytest.raises(TypeError, match=r"of type View \(see LearningLog\.seen_by\)"):
+        Recovery(log, of=0, by=Structural())
+    with pytest.raises(ValueError, match=r"^alpha of view "):
+        Recovery(replace(log.seen_by(1), alpha=1e200), of=0, by=Structural())

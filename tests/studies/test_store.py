@@ -842,3 +842,16 @@ def test_a_function_without_a_file_is_refused(tmp_path):
     )
     assert "__main__ has no file to know its code by; put it into a module" in ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_modules_import_is_all_of_theirs():
+    each = [stores.closure({name}) for name in ("malfl.values", "malfl.games.soft")]
+    assert stores.closure({"malfl.values", "malfl.games.soft"}) == each[0] | each[1]
+    assert "malfl.checks" in each[0]
+    assert "malfl.games.markov" not in each[0]
+
+
+def test_the_file_of_a_module():
+    folder = Path(malfl.__file__).parent
+    assert stores.file_of("malfl.values") == folder / "values.py"
+    assert stores.file_of("malfl.games") == folder / "games" / "__init__.py"
