@@ -123,12 +123,13 @@ class Chapter:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How it was executed; empty if it was not, or its notebook is broken."""
+        """How it was executed; empty if it was not, or its notebook is broken or edited."""
         try:
             notebook = nbformat.read(self.executed, as_version=4)
         except (FileNotFoundError, ValueError):
             return {}
-        return dict(notebook.metadata.get("provenance", {}))
+        made = dict(notebook.metadata.get("provenance", {}))
+        return made if made.get("cells") == number_of(notebook) else {}
 
     def is_current(self) -> bool:
         """Whether it was executed with these inputs, and its results are those it wrote.
@@ -139,6 +140,11 @@ class Chapter:
         return made.get("fingerprint") == self.fingerprint and all(
             checksum(RESULTS / name) == value for name, value in made["results"].items()
         )
+
+
+def number_of(notebook: nbformat.NotebookNode) -> str:
+    """One number for the cells of a notebook and their outputs."""
+    return hashlib.sha256(json.dumps(notebook.cells, sort_keys=True).encode()).hexdigest()
 
 
 @cache

@@ -15,7 +15,17 @@ from papermill.exceptions import PapermillExecutionError
 from malfl.companion import pages
 from malfl.companion.artefacts import processor
 from malfl.companion.parameters import defaults_of
-from rules.chapters import BUILD, PROFILE, RESULTS, ROOT, STORE, Chapter, chapters, checksum
+from rules.chapters import (
+    BUILD,
+    PROFILE,
+    RESULTS,
+    ROOT,
+    STORE,
+    Chapter,
+    chapters,
+    checksum,
+    number_of,
+)
 from rules.folder import hint, raise_unwritable
 
 SHOWN = ("malfl", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", "papermill")
@@ -104,12 +114,12 @@ def add_provenance(chapter: Chapter, notebook: nbformat.NotebookNode, made: dict
             cell.metadata.pop(key, None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.id = "injected"
-    notebook.metadata["provenance"] = made
     foot = pages.rerun(chapter.name, chapter.declared, made)
     notebook.cells.append(nbformat.v4.new_markdown_cell(foot, id="rerun"))
     if made["changed"]:
         note = pages.changed_note(made["changed"], PROFILE)
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell(note, id="changed"))
+    notebook.metadata["provenance"] = made | {"cells": number_of(notebook)}
 
 
 def warnings_in(notebook: nbformat.NotebookNode) -> str:

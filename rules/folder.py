@@ -45,8 +45,10 @@ def have_alone(folder: Path, state: Path) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            sys.exit(f"{folder}: a build is at work, process {lock.read()}; wait until it ends")
+            with lock:
+                lock.seek(0)
+                other = lock.read()
+            sys.exit(f"{folder}: a build is at work, process {other}; wait until it ends")
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -15,6 +15,7 @@ from test_scorecard import some_cards
 from malfl.companion.numbered import ITEMS
 from malfl.companion.scorecard import FIGURES, STATED_BY, TABLES
 from malfl.theory.statements.trial import SUMMARY
+from rules.chapters import number_of
 
 ROOT = Path(__file__).parents[1]
 FIRST = """\
@@ -155,7 +156,7 @@ def test_executed_chapters_say_how_they_were_made_and_hold_no_paths(book):
     provenance = nbformat.reads(text, as_version=4).metadata["provenance"]
     assert set(provenance) == {
         "profile", "parameters", "changed", "versions", "processor", "seconds", "fingerprint",
-        "results",
+        "results", "cells",
     }  # fmt: skip
     assert provenance["versions"]["numba"]
     assert provenance["parameters"] == {"x": 1, "results": "results"}
@@ -235,6 +236,20 @@ def test_files_that_a_task_made_are_made_again_once_they_changed(tmp_path):
     assert not made()
 
 
+def test_an_executed_chapter_that_was_edited_is_made_again(book):
+    book.build()
+    path = book.out / "notebooks" / "one.ipynb"
+    text = path.read_text()
+    for edit in (
+        text.replace("x: int = 1", "x: int = 2"),
+        text.replace('"cells": "', '"cells": "0'),
+    ):
+        assert edit != text
+        path.write_text(edit)
+        assert book.build()[:2] == (0, {"one"})
+        assert book.build()[:2] == (0, set())
+
+
 def test_papermill_by_hand_refuses_what_a_chapter_does_not_declare(book):
     def run(*parameters):
         command = [Path(sys.executable).with_name("papermill"), "book/one.ipynb", "out.ipynb"]
@@ -312,6 +327,12 @@ def test_changes_that_cannot_be_made_stop_the_build(book, changes, complaint):
     assert complaint in output
 
 
+def write_executed(path, **provenance):
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["provenance"] = provenance | {"cells": number_of(notebook)}
+    nbformat.write(notebook, path)
+
+
 @pytest.fixture
 def gathering(tmp_path, monkeypatch):
     """The module that gathers, with results of a whole book."""
@@ -366,8 +387,7 @@ def test_results_that_are_missing_or_malformed_stop_the_scorecard(
 
 def test_two_chapters_that_write_one_file_are_named(gathering, tmp_path, capsys):
     for chapter in ("14-a-learner-alone", "12-errors-bounded"):
-        made = {"provenance": {"results": {"same.csv": "0"}}}
-        nbformat.write(nbformat.v4.new_notebook(metadata=made), tmp_path / f"{chapter}.ipynb")
+        write_executed(tmp_path / f"{chapter}.ipynb", results={"same.csv": "0"})
     assert not gathering.gather()
     message = "results file same.csv is written by 12-errors-bounded and by 14-a-learner-alone"
     assert message in capsys.readouterr().out
@@ -375,8 +395,7 @@ def test_two_chapters_that_write_one_file_are_named(gathering, tmp_path, capsys)
 
 def test_a_chapter_with_other_parameters_is_left_out_of_the_scorecard(gathering, tmp_path):
     for chapter in ("14-a-learner-alone", "12-errors-bounded"):
-        notebook = nbformat.v4.new_notebook(metadata={"provenance": {"changed": {"alpha": 9.0}}})
-        nbformat.write(notebook, tmp_path / f"{chapter}.ipynb")
+        write_executed(tmp_path / f"{chapter}.ipynb", changed={"alpha": 9.0})
     assert gathering.gather()
     card = pd.read_csv(tmp_path / "scorecard.csv").set_index("item")
     assert card.loc["LfL, Table 1, optimal, score", "verdict"] == "left out"
