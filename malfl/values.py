@@ -91,6 +91,22 @@ def set_fields(value: object, **fields: object) -> None:
         object.__setattr__(value, name, field)
 
 
+def writable_folder(name: str, folder: str | os.PathLike[str]) -> Path:
+    """The folder, made if it does not exist; raise, by ``name``, unless it can be written."""
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"{name} must be the path of a folder, got {checks.shown(folder)}")
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except (OSError, ValueError) as error:  # the second of zeros in a path
+        said = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(
+            f"{name} must be a folder that can be written, '{folder}' is not: {said}"
+        ) from None
+    return path
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a file that then takes the place of ``path``, whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{path.name}")

@@ -755,3 +755,18 @@ def test_the_kind_need_not_be_known_beforehand(tmp_path):
     made()["LearningLog"].save(tmp_path / "log")
     program = "import sys; from malfl.values import Value; print(Value.load(sys.argv[1]).alpha)"
     assert in_a_new_process(program, tmp_path / "log") == ["0.5"]
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"folder", ["a"]])
+def test_a_folder_is_named_by_a_path(wrong):
+    with pytest.raises(TypeError, match=r"store must be the path of a folder, got "):
+        values.writable_folder("store", wrong)
+
+
+def test_a_folder_is_made_or_refused(tmp_path):
+    assert values.writable_folder("store", str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
+    assert list((tmp_path / "a").iterdir()) == [tmp_path / "a" / "b"]
+    (tmp_path / "file").write_text("")
+    for wrong in (tmp_path / "file", tmp_path / "file" / "in", f"{tmp_path}/\0"):
+        with pytest.raises(ValueError, match=r"store must be a folder that can be written, '"):
+            values.writable_folder("store", wrong)

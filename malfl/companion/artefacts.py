@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from malfl.values import write_whole
+from malfl.values import writable_folder, write_whole
 
 
 class Results:
@@ -25,19 +24,12 @@ class Results:
 
     Raises
     ------
-    ValueError
-        If the folder cannot be made or written to.
+    TypeError, ValueError
+        If the folder is no path, or cannot be made or written to.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self.folder).close()
-        except OSError as error:
-            raise ValueError(
-                f"results must be a folder that can be written, '{folder}' is not: {error.strerror}"
-            ) from None
+        self.folder = writable_folder("results", folder)
 
     def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Write ``name``.csv with all digits and return the table."""

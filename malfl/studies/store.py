@@ -3,7 +3,6 @@
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import metadata
@@ -31,19 +30,12 @@ class Store:
 
     Raises
     ------
-    ValueError
-        If the folder cannot be made or written to.
+    TypeError, ValueError
+        If the folder is no path, or cannot be made or written to.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self.folder).close()
-        except OSError as error:
-            raise ValueError(
-                f"store must be a folder that can be written, '{folder}' is not: {error.strerror}"
-            ) from None
+        self.folder = values.writable_folder("store", folder)
 
     def get(self, key: str) -> tuple[Any, ...] | None:
         """The result of this key, or None if there is none.
