@@ -51,19 +51,20 @@ def crashed(output):
     )
 
 
-def at_work(session):
-    """The processes of a session that did not end."""
+def at_work(book):
+    """The processes of a book's builds that did not end, by where they work; kernels, too."""
     found = []
     for one in psutil.process_iter():
-        with suppress(psutil.Error, ProcessLookupError):
-            if os.getsid(one.pid) == session and one.status() != psutil.STATUS_ZOMBIE:
+        with suppress(psutil.Error):
+            inside = one.cwd().startswith(str(book.folder))
+            if inside and one.status() != psutil.STATUS_ZOMBIE:
                 found.append(one)
     return found
 
 
-def wait_until_nobody_is_left(session):
+def wait_until_nobody_is_left(book):
     give_up = time.monotonic() + 30
-    while running := at_work(session):
+    while running := at_work(book):
         assert time.monotonic() < give_up, running
         time.sleep(0.1)
 
@@ -99,10 +100,10 @@ def test_after_a_kill_at_any_moment_the_next_build_is_right(site, seed):
         elif victim == "the build":
             process.kill()
         else:
-            draw.choice(at_work(process.pid)).kill()
+            draw.choice(at_work(site)).kill()
     output, _ = process.communicate(timeout=60)
     assert not crashed(output)
-    wait_until_nobody_is_left(process.pid)
+    wait_until_nobody_is_left(site)
     status, _, output = site.build()
     assert status == 0, output
     assert made(site) == whole
@@ -118,8 +119,8 @@ def test_of_two_builds_at_once_one_is_right_and_the_other_leaves(site, seed):
     outputs = [process.communicate(timeout=120)[0] for process in (first, second)]
     left = [process.returncode != 0 for process in (first, second)]
     assert sum(left) == 1
-    at_work = (first, second)[left.index(False)].pid
-    assert f"a build is at work, process {at_work}; wait until" in outputs[left.index(True)]
+    other = (first, second)[left.index(False)].pid
+    assert f"a build is at work, process {other}; wait until" in outputs[left.index(True)]
     assert not crashed("".join(outputs))
     assert made(site) == whole
 
@@ -261,10 +262,32 @@ def test_nobody_is_left_running_when_only_the_build_is_killed(book):
         if "two: cell 3" in line:
             break
     process.kill()
-    wait_until_nobody_is_left(process.pid)
+    wait_until_nobody_is_left(book)
     process.communicate()
     write_chapter(book.folder, "two")
     assert book.build()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("victim", "said"),
+    [
+        ("worker", "FAILED, a worker was killed, maybe for want of memory; build again"),
+        ("kernel", "its kernel was killed, maybe for want of memory; build again"),
+    ],
+)
+def test_who_is_killed_is_said_in_one_line(book, victim, said):
+    write_chapter(book.folder, "two", "import time\ntime.sleep(60)")
+    process = begin(book)
+    lines = list(iter(process.stdout.readline, "two: cell 3 of 3\n"))
+    desk = str(book.out / "running" / "two")
+    here = [one for one in at_work(book) if one.cwd() == desk]
+    (kernel,) = [one for one in here if "ipykernel_launcher" in one.cmdline()]
+    (kernel if victim == "kernel" else kernel.parent()).kill()
+    lines += process.communicate(timeout=60)[0].splitlines()
+    assert process.returncode != 0
+    assert said in lines
+    assert not crashed("\n".join(lines))
+    wait_until_nobody_is_left(book)
 
 
 def test_a_folder_that_cannot_be_written_is_named(book):

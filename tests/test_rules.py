@@ -110,6 +110,7 @@ def test_what_the_profile_says_anyhow_is_no_change(root, monkeypatch):
         ("three x=1", "must begin with a chapter's name, such as one, got 'three'$"),
         ("one x=[1", "must list name=value after the chapter's name: while parsing"),
         ("one x", "must list name=value after the chapter's name: "),
+        ("one x=1=2", ".*parameter x must be int, got '1=2'$"),
         ("one y=3", "must list name=value after the chapter's name: unknown parameter 'y'"),
         ("one results=x", ".*results are where the build looks for them; leave them there$"),
         ("one x='1", "must be a chapter's name and name=value for each change: No closing"),

@@ -299,7 +299,7 @@ def test_what_fits_from_elsewhere_say_is_saved(tmp_path):
     again = RecoveredReward.load(tmp_path / "file")
     assert again.summary() == found.summary()
     assert "Loss 3" in again.summary()
-    assert not again.converged
+    assert again.converged is False
     with pytest.raises(ValueError, match="only what it says is saved"):
         _ = again.determination
 

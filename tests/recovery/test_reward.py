@@ -11,12 +11,12 @@ KNOWN = np.array([1.0, np.nan, -0.5, 2.0])
 
 
 def test_it_owns_its_arrays():
-    given = np.arange(4.0), np.ones(4), np.array([[0, 1]])
+    given = np.arange(4.0), np.zeros(4), np.array([[0, 1]])
     found = RecoveredReward(given[0], "state", NoFit(), *given[1:])
     for array in given:
         array += 1  # the caller's stay its own
     kept = found.values, found.deviation, found.unvisited
-    for array, expected in zip(kept, (np.arange(4.0), np.ones(4), [[0, 1]]), strict=True):
+    for array, expected in zip(kept, (np.arange(4.0), np.zeros(4), [[0, 1]]), strict=True):
         np.testing.assert_array_equal(array, expected)
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 3
