@@ -2,13 +2,18 @@
 
 import errno
 import json
+import multiprocessing
 import os
+import re
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 import yaml
-from test_build import write_chapter, write_executed
+from test_build import SAVE, write_chapter, write_executed
 
 from rules import chapters as of_chapters
 from rules import execution, folder, gathering
@@ -283,7 +288,131 @@ def test_papermills_records_are_replaced(root):
     assert [cell.id for cell in notebook.cells][:3] == ["c0", "changed", "c1"]
 
 
+@pytest.fixture
+def desk(root, monkeypatch):
+    """A book that can be executed in this process."""
+    for name, folder_of in (("BUILD", ""), ("RESULTS", "results"), ("STORE", "store")):
+        monkeypatch.setattr(execution, name, root / folder_of)
+    monkeypatch.setattr(execution, "ROOT", root)
+    return root
+
+
+def test_a_chapter_is_executed_at_a_desk_of_its_own(desk, capsys):
+    assert execution.execute(one(desk))
+    said = capsys.readouterr().out.splitlines()
+    assert said[:3] == [f"one: cell {k} of 3" for k in (1, 2, 3)]
+    assert re.fullmatch(r"one: done in \d+\.\d s", said[3])
+    assert len(said) == 4
+    assert (desk / "results" / "one.csv").read_text() == "x\n1\n"
+    assert list(one(desk).provenance["results"]) == ["one.csv"]
+    assert list((desk / "running").iterdir()) == []
+    assert (desk / "store").is_dir()
+    assert one(desk).is_current()
+
+    write_chapter(desk, "one", "from pathlib import Path\nPath('store', 'kept').write_text('1')")
+    assert execution.execute(one(desk))
+    assert (desk / "store" / "kept").exists()
+    assert list((desk / "results").iterdir()) == []  # what it no longer writes goes
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("1 / 0", "one: FAILED, see failed/one.ipynb\n"),
+        ("import warnings; warnings.warn('mind the gap')", "one: FAILED, see failed/one.ipynb\nit"),
+        ("raise OSError(28, 'No space')", "left on device; free some space and build again\n"),
+        ("raise FileNotFoundError(2, 'none')", "one: FAILED, see failed/one.ipynb\n"),
+        ("raise OSError(2, 'none')", "one: FAILED, see failed/one.ipynb\n"),
+        ("import os; os.kill(os.getpid(), 9)", "its kernel was killed, maybe for want of memory"),
+    ],
+)
+def test_a_chapter_that_fails_leaves_what_was_there(desk, capsys, body, said):
+    assert execution.execute(one(desk))
+    before = (desk / "notebooks" / "one.ipynb").read_bytes()
+    write_chapter(desk, "one", f"{SAVE.replace('[x]', '[42]')}\n{body}")
+    assert not execution.execute(one(desk))
+    assert said in capsys.readouterr().out
+    assert (desk / "failed" / "one.ipynb").exists() == ("free some space" not in said)
+    assert (desk / "notebooks" / "one.ipynb").read_bytes() == before
+    assert (desk / "results" / "one.csv").read_text() == "x\n1\n"
+
+    write_chapter(desk, "one")
+    assert execution.execute(one(desk))
+    assert not (desk / "failed" / "one.ipynb").exists()
+
+
+def test_a_table_that_moved_to_another_chapter_stays(desk):
+    write_chapter(
+        desk, "one", "Results(results).save_json('a', 1)\nResults(results).save_json('b', 2)"
+    )
+    assert execution.execute(one(desk))
+    execute(desk, "two", results={"a.json": "0"})
+    write_chapter(desk, "one")
+    (desk / "results" / "b.json").unlink()  # by hand
+    assert execution.execute(one(desk))
+    assert {file.name for file in (desk / "results").iterdir()} == {"a.json", "one.csv"}
+
+
 # The folder.
+
+
+def test_a_build_ends_when_a_worker_is_killed(monkeypatch, capsys):
+    ended = threading.Event()
+    codes = []
+    monkeypatch.setattr(folder, "GLANCE", 0.01)
+    monkeypatch.setattr(folder.os, "_exit", lambda code: (codes.append(code), ended.set()))
+    spawn = multiprocessing.get_context("spawn")
+    done = spawn.Process(target=int)
+    killed = spawn.Process(target=time.sleep, args=(60,))
+    done.start()
+    killed.start()
+    folder.end_with_workers()
+    done.join()
+    assert not ended.wait(0.2)
+    killed.kill()
+    assert ended.wait(10)
+    killed.join()
+    assert codes == [1]
+    said = "FAILED, a worker was killed, maybe for want of memory; build again\n"
+    assert capsys.readouterr().out == said
+
+
+def test_a_worker_ends_with_its_build_and_takes_its_kernel_along(monkeypatch):
+    ended, events, parents = threading.Event(), [], [7, 7, 7]
+    monkeypatch.setattr(folder, "GLANCE", 0.01)
+    monkeypatch.setattr(folder.os, "_exit", lambda code: (events.append(code), ended.set()))
+    monkeypatch.setattr(folder.os, "getppid", lambda: parents.pop() if parents else 8)
+
+    class Kernel:
+        def __init__(self, name):
+            self.name = name
+
+        def kill(self):
+            events.append(self.name)
+            raise folder.psutil.NoSuchProcess(1)  # it may have ended by itself
+
+    def children(recursive):
+        assert recursive
+        return [Kernel("a"), Kernel("b")]
+
+    monkeypatch.setattr(folder.psutil, "Process", lambda: SimpleNamespace(children=children))
+    folder.end_with_parent()
+    assert ended.wait(10)
+    assert events == ["a", "b", 1]
+    assert parents == []
+
+
+def test_what_a_task_made_is_as_it_was(tmp_path):
+    (tmp_path / "a").write_text("a")
+    unchanged, savers = folder.as_made(tmp_path / "a"), []
+    task = SimpleNamespace(value_savers=savers)
+    assert not unchanged(task, {})
+    made = savers[0]()
+    assert unchanged(task, made)
+    (tmp_path / "a").write_text("b")
+    assert not unchanged(task, made)
+    (tmp_path / "a").unlink()
+    assert not unchanged(task, made)
 
 
 def test_what_cannot_be_written_says_what_to_do():
@@ -388,6 +517,63 @@ def test_what_the_site_is_made_of_is_laid_out(root, monkeypatch):
     (root / "book" / "index.md").write_text("new")
     of_site.lay_out(source)
     assert (source / "book" / "index.md").read_text() == "new"
+
+
+@pytest.fixture
+def builder(root, monkeypatch):
+    """Stands for Jupyter Book, and says how it was called."""
+    monkeypatch.setattr(of_site, "BUILD", root)
+    monkeypatch.setattr(of_site, "HTML", root / "html")
+    monkeypatch.setattr(of_site, "lay_out", lambda source: source.mkdir(exist_ok=True))
+    monkeypatch.setattr(of_site, "versions", lambda: ["these"])
+    (root / "book" / "_extensions").mkdir()
+    (root / "book" / "_extensions" / "own.py").write_text("")
+    seen = SimpleNamespace(read=[], status=0, said="", page="new", root=root)
+
+    def run(command, cwd, **_):
+        assert command[1:3] == ["build", str(root / "site-source")]
+        assert {"--warningiserror", "--nitpick", "--keep-going"} <= set(command)
+        assert cwd == root / "site-source"
+        made = Path(command[command.index("--path-output") + 1]) / "_build"
+        seen.read.append((made / ".doctrees").exists())
+        for file in ("html/page.html", "html/index.html", ".doctrees/read"):
+            (made / file).parent.mkdir(parents=True, exist_ok=True)
+            (made / file).write_text(seen.page)
+        return SimpleNamespace(returncode=seen.status, stdout=seen.said)
+
+    monkeypatch.setattr(of_site.subprocess, "run", run)
+    return seen
+
+
+def test_a_site_takes_the_place_of_the_old_one(builder, capsys):
+    html = builder.root / "html"
+    assert of_site.make_site()
+    assert capsys.readouterr().out == "site: builds\nsite: done, open html/index.html\n"
+    assert (html / "index.html").read_text() == of_site.FORWARD
+    (html / "old.html").write_text("")
+    builder.page = "newer"
+    assert of_site.make_site()
+    assert {file.name for file in html.iterdir()} == {"index.html", "page.html"}
+    assert (html / "page.html").read_text() == "newer"
+    assert not (builder.root / "site-output").exists()
+    assert builder.read == [False, True]  # what was read before is used
+    (builder.root / "book" / "_extensions" / "own.py").write_text("changed")
+    assert of_site.make_site()
+    assert builder.read == [False, True, False]
+
+
+def test_a_site_with_warnings_does_not(builder, capsys):
+    assert of_site.make_site()
+    builder.status, builder.said, builder.page = 1, "WARNING: so", "worse"
+    assert not of_site.make_site()
+    assert capsys.readouterr().out.endswith("WARNING: so site: FAILED\n")
+    assert (builder.root / "html" / "page.html").read_text() == "new"
+    assert not of_site.make_site()
+    assert builder.read == [False, True, False]  # so that the warning comes again
+    builder.said = "[Errno 28] No space left on device"
+    with pytest.raises(OSError, match="No space left on device") as error:
+        of_site.make_site()
+    assert error.value.filename == str(builder.root / "site-output")
 
 
 def test_the_readme_gets_the_numbers_of_a_build(root, monkeypatch):
