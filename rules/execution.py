@@ -41,7 +41,9 @@ def execute(chapter: Chapter) -> bool:
 
 
 def _executed(chapter: Chapter) -> bool:
-    follow_cells(chapter, len(nbformat.read(chapter.path, as_version=4).cells))
+    given = chapter.profiled | chapter.changed
+    # papermill puts what is given into a cell of its own
+    follow_cells(chapter, len(nbformat.read(chapter.path, as_version=4).cells) + bool(given))
     failed = BUILD / "failed" / chapter.path.name
     desk = BUILD / "running" / chapter.name
     shutil.rmtree(desk, ignore_errors=True)
@@ -54,7 +56,7 @@ def _executed(chapter: Chapter) -> bool:
     problem = None
     try:
         papermill.execute_notebook(
-            chapter.path, running, chapter.profiled | chapter.changed, cwd=desk,
+            chapter.path, running, given, cwd=desk,
             kernel_name="python3", progress_bar=False, log_output=True,
         )  # fmt: skip
         notebook = nbformat.read(running, as_version=4)

@@ -309,6 +309,11 @@ def test_a_chapter_is_executed_at_a_desk_of_its_own(desk, capsys):
     assert (desk / "store").is_dir()
     assert one(desk).is_current()
 
+    profile(desk, "x: 5")
+    assert execution.execute(one(desk))
+    assert "one: cell 4 of 4\n" in capsys.readouterr().out
+    assert (desk / "results" / "one.csv").read_text() == "x\n5\n"
+
     write_chapter(desk, "one", "from pathlib import Path\nPath('store', 'kept').write_text('1')")
     assert execution.execute(one(desk))
     assert (desk / "store" / "kept").exists()
