@@ -8,9 +8,8 @@ import yaml
 from malfl.companion import pages, scorecard
 from malfl.companion.artefacts import Results, read_table
 from malfl.companion.headlines import READERS, headlines
-from malfl.companion.numbered import at_a_glance, counts_of_verdicts, statements
+from malfl.companion.numbered import at_a_glance, counts_of_verdicts, read_summary, statements
 from malfl.companion.tables import SCORECARD_TYPES
-from malfl.theory.statements.trial import SUMMARY_TYPES
 from rules.chapters import PROFILE, RESULTS, ROOT, SECONDS, chapters
 
 HEADLINES = RESULTS / "headlines.json"
@@ -31,7 +30,7 @@ def gather() -> bool:
     compared = [name for name in scorecard.COMPARED_BY if name not in left_out]
     try:
         refuse_shared_names()
-        stated = [read_table(RESULTS / f"statements-{n}.csv", SUMMARY_TYPES) for n in found]
+        stated = [read_summary(RESULTS / f"statements-{n}.csv") for n in found]
         cards = [read_table(RESULTS / f"scorecard-{n}.csv", SCORECARD_TYPES) for n in compared]
         table = statements(stated, left_out)
         card = scorecard.scorecard(cards, table, left_out)

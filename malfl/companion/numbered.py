@@ -5,11 +5,14 @@ Which items there are is written here; what the check of each found comes from t
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
+from malfl.companion.artefacts import read_table
 from malfl.theory.statements.counterexamples import COUNTEREXAMPLES
+from malfl.theory.statements.trial import SUMMARY_TYPES
 
 Paper = Literal["MA-LfL", "LfL", "MA-LfL, a reading", "this book"]
 Kind = Literal["claim", "formula", "vacuous", "ours", "no claim"]
@@ -170,6 +173,11 @@ ITEMS: tuple[Item, ...] = (
         ("T4, closed form", "ours", ERRORS, "t4", "For 6.3: the same by Pinsker's inequality."),
     ),
 )  # fmt: skip
+
+
+def read_summary(file: Path) -> pd.DataFrame:
+    """A chapter's summary of statements; ValueError names a file that is none."""
+    return read_table(file, SUMMARY_TYPES)
 
 
 def statements(summaries: Iterable[pd.DataFrame], left_out: Collection[str] = ()) -> pd.DataFrame:
