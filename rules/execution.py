@@ -63,8 +63,7 @@ def _executed(chapter: Chapter) -> bool:
         if warned := warnings_in(notebook):
             problem = f"it warns\n{warned}"
     except PapermillExecutionError as error:
-        if error.ename == "OSError":
-            raise_unwritable(error.evalue, desk)
+        raise_unwritable(error.evalue, desk)
         problem = str(error)
     except DeadKernelError:
         problem = "its kernel was killed, maybe for want of memory; build again"
