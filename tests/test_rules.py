@@ -207,8 +207,9 @@ def test_the_number_of_a_notebook_is_of_cells_and_outputs():
 
 def test_the_longest_begins(root):
     assert [chapter.name for chapter in longest_first()] == ["one", "two"]
-    of_chapters.SECONDS.write_text("one: 3.0\ntwo: 5.0\n")
-    assert [chapter.name for chapter in longest_first()] == ["two", "one"]
+    for recorded in ("two: 0.5\n", "one: 3.0\ntwo: 5.0\n"):
+        of_chapters.SECONDS.write_text(recorded)
+        assert [chapter.name for chapter in longest_first()] == ["two", "one"]
     execute(root, seconds=9.0)
     assert [chapter.name for chapter in longest_first()] == ["one", "two"]
 
@@ -382,11 +383,13 @@ def test_a_build_ends_when_a_worker_is_killed(monkeypatch, capsys):
     assert capsys.readouterr().out == said
 
 
-def test_a_worker_ends_with_its_build_and_takes_its_kernel_along(monkeypatch):
-    ended, events, parents = threading.Event(), [], [7, 7, 7]
+@pytest.mark.parametrize("heir", [1, 80_000])
+def test_a_worker_ends_with_its_build_and_takes_its_kernel_along(monkeypatch, heir):
+    ended, events = threading.Event(), []
+    parents = [int("70000") for _ in range(3)]
     monkeypatch.setattr(folder, "GLANCE", 0.01)
     monkeypatch.setattr(folder.os, "_exit", lambda code: (events.append(code), ended.set()))
-    monkeypatch.setattr(folder.os, "getppid", lambda: parents.pop() if parents else 8)
+    monkeypatch.setattr(folder.os, "getppid", lambda: parents.pop() if parents else heir)
 
     class Kernel:
         def __init__(self, name):
@@ -444,19 +447,20 @@ def test_what_another_program_could_not_write_is_read_from_its_words():
 def test_a_state_that_is_broken_is_removed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(folder, "end_with_workers", lambda: None)
     monkeypatch.setattr(os, "register_at_fork", lambda **_: None)
-    state = tmp_path / "build" / "doit.json"
-    folder.have_alone(tmp_path / "build", state)
+    build = tmp_path / "new" / "build"
+    state = build / "doit.json"
+    folder.have_alone(build, state)
     assert capsys.readouterr().out == ""
     state.write_text("{}")
     folder.LOCKS.pop().close()
-    folder.have_alone(tmp_path / "build", state)
+    folder.have_alone(build, state)
     assert state.exists()
-    assert (tmp_path / "build" / "lock").read_text() == str(os.getpid())
+    assert (build / "lock").read_text() == str(os.getpid())
     with pytest.raises(SystemExit, match=f"build: a build is at work, process {os.getpid()}; wait"):
-        folder.have_alone(tmp_path / "build", state)
+        folder.have_alone(build, state)
     folder.LOCKS.pop().close()
     state.write_text('{"cut')
-    folder.have_alone(tmp_path / "build", state)
+    folder.have_alone(build, state)
     folder.LOCKS.pop().close()
     assert not state.exists()
     assert "doit.json was broken; everything is looked at again" in capsys.readouterr().out
