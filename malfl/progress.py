@@ -116,8 +116,9 @@ def _apart(function: Callable[[], T]) -> T:
         except BaseException as error:
             future.set_exception(error)
 
-    threading.Thread(target=call, name=APART, daemon=True).start()
+    thread = threading.Thread(target=call, name=APART, daemon=True)
     try:
+        thread.start()  # an interrupt may come while it does
         while not wait([future], timeout=GLANCE).done:
             advance()
     except BaseException:

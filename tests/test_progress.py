@@ -449,6 +449,22 @@ def test_an_interrupt_stops_a_single_call(tmp_path):
     assert still(tmp_path)
 
 
+def test_an_interrupt_while_a_call_begins_stops_it(monkeypatch, tmp_path):
+    start, log = threading.Thread.start, tmp_path / "log-0"
+
+    def start_and_interrupt(thread):
+        start(thread)
+        if thread.name == progress.APART:
+            while not log.exists():
+                time.sleep(0.001)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(endless, [(log,)])
+    assert still(tmp_path)
+
+
 def end_or_go_on(number, folder):
     if number:
         endless(folder / f"log-{number}")
