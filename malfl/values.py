@@ -91,7 +91,7 @@ def set_fields(value: object, **fields: object) -> None:
         object.__setattr__(value, name, field)
 
 
-def writable_folder(name: str, folder: str | os.PathLike[str]) -> Path:
+def writable_folder(folder: str | os.PathLike[str], name: str) -> Path:
     """The folder, made if it does not exist; raise, by ``name``, unless it can be written."""
     if not isinstance(folder, str | os.PathLike):
         raise TypeError(f"{name} must be the path of a folder, got {checks.shown(folder)}")
@@ -99,7 +99,7 @@ def writable_folder(name: str, folder: str | os.PathLike[str]) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
-    except (OSError, ValueError) as error:  # the second of zeros in a path
+    except (OSError, ValueError) as error:  # a ValueError if the path holds a null character
         said = error.strerror if isinstance(error, OSError) else error
         raise ValueError(
             f"{name} must be a folder that can be written, '{folder}' is not: {said}"

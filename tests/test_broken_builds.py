@@ -44,6 +44,16 @@ def begin(book):
     )  # fmt: skip
 
 
+def lines_until(process, sign):
+    """The lines of a build up to one that holds a sign."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if sign in line:
+            return lines
+    raise AssertionError("\n".join(lines))
+
+
 def crashed(output):
     """Whether it shows a traceback; kernels may print one of ZeroMQ's when they end."""
     return "Traceback" in re.sub(
@@ -159,9 +169,7 @@ def test_what_a_full_disk_cuts_short_is_made_again(book):
 def test_a_folder_is_built_by_one_build_at_a_time(book):
     write_chapter(book.folder, "two", "import time\ntime.sleep(60)")
     first = begin(book)
-    for line in first.stdout:
-        if "two: cell 3" in line:
-            break
+    lines_until(first, "two: cell 3")
     status, ran, output = book.build()
     assert (status != 0, ran) == (True, set())
     assert f"a build is at work, process {first.pid}; wait until it ends" in output
@@ -258,9 +266,7 @@ def test_an_action_that_cannot_write_fails_in_one_line(capsys):
 def test_nobody_is_left_running_when_only_the_build_is_killed(book):
     write_chapter(book.folder, "two", "import time\ntime.sleep(60)")
     process = begin(book)
-    for line in process.stdout:
-        if "two: cell 3" in line:
-            break
+    lines_until(process, "two: cell 3")
     process.kill()
     wait_until_nobody_is_left(book)
     process.communicate()
@@ -278,7 +284,7 @@ def test_nobody_is_left_running_when_only_the_build_is_killed(book):
 def test_who_is_killed_is_said_in_one_line(book, victim, said):
     write_chapter(book.folder, "two", "import time\ntime.sleep(60)")
     process = begin(book)
-    lines = list(iter(process.stdout.readline, "two: cell 3 of 3\n"))
+    lines = lines_until(process, "two: cell 3 of 3")
     desk = str(book.out / "running" / "two")
     here = [one for one in at_work(book) if one.cwd() == desk]
     (kernel,) = [one for one in here if "ipykernel_launcher" in one.cmdline()]

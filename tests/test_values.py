@@ -760,13 +760,13 @@ def test_the_kind_need_not_be_known_beforehand(tmp_path):
 @pytest.mark.parametrize("wrong", [None, 3, b"folder", ["a"]])
 def test_a_folder_is_named_by_a_path(wrong):
     with pytest.raises(TypeError, match=r"store must be the path of a folder, got "):
-        values.writable_folder("store", wrong)
+        values.writable_folder(wrong, "store")
 
 
 def test_a_folder_is_made_or_refused(tmp_path):
-    assert values.writable_folder("store", str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
+    assert values.writable_folder(str(tmp_path / "a" / "b"), "store") == tmp_path / "a" / "b"
     assert list((tmp_path / "a").iterdir()) == [tmp_path / "a" / "b"]
     (tmp_path / "file").write_text("")
     for wrong in (tmp_path / "file", tmp_path / "file" / "in", f"{tmp_path}/\0"):
         with pytest.raises(ValueError, match=r"store must be a folder that can be written, '"):
-            values.writable_folder("store", wrong)
+            values.writable_folder(wrong, "store")

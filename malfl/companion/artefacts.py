@@ -29,7 +29,7 @@ class Results:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = writable_folder("results", folder)
+        self.folder = writable_folder(folder, "results")
 
     def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Write ``name``.csv with all digits and return the table."""

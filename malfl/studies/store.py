@@ -35,7 +35,7 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = values.writable_folder("store", folder)
+        self.folder = values.writable_folder(folder, "store")
 
     def get(self, key: str) -> tuple[Any, ...] | None:
         """The result of this key, or None if there is none.
@@ -43,7 +43,7 @@ class Store:
         Raises
         ------
         ValueError
-            If its file is not as `put` wrote it. Who knows how can still forge one.
+            If its file is not as `put` wrote it. A forger who makes the seal anew is not noticed.
         """
         file = self.folder / f"{key}.npz"
         if not file.exists():
