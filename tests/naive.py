@@ -10,6 +10,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
+from scipy.linalg import expm
 from scipy.optimize import linprog
 
 
@@ -277,16 +278,22 @@ def algorithm_1(game, policies, episodes, steps, alpha=3.0, beta=0.1, seed=0):
     return counts, q
 
 
-def replayed(game, policy, agent, alpha, beta, states, actions, executed):
-    """Algorithm 1's values of one agent as slopes[s][a][z] in its reward in state z, and constants.
+def replayed(game, policy, agent, alpha, beta, states, actions, executed, entries=None):
+    """Algorithm 1's values of one agent as slopes[s][a][z] in number z of its reward.
+
+    Constants come with them.
+
+    ``entries[s][joint]`` says which number is earned by a joint action; by default that of s.
 
     A next action that was drawn, and so not seen, is expected under the policy; also after an
     episode's last step.
     """
     joints = joint_actions(game.actions)
-    number, own = game.n_states, game.actions[agent]
-    # A value is a list of what it owes to the rewards of the states, and last to none of them.
-    q = [[[0.0] * (number + 1) for _ in range(own)] for _ in range(number)]
+    own = game.actions[agent]
+    entries = [[s] * len(joints) for s in range(game.n_states)] if entries is None else entries
+    number = 1 + max(max(row) for row in entries)
+    # A value is a list of what it owes to the numbers of the reward, and last to none of them.
+    q = [[[0.0] * (number + 1) for _ in range(own)] for _ in range(game.n_states)]
     for visited, taken in zip(states, actions, strict=True):
         for t, joint in enumerate(taken):
             s, s_next, a = visited[t], visited[t + 1], joints[joint][agent]
@@ -294,7 +301,7 @@ def replayed(game, policy, agent, alpha, beta, states, actions, executed):
             if executed and t + 1 < len(taken):
                 follows = joints[taken[t + 1]][agent]
                 odds = [float(a_next == follows) for a_next in range(own)]
-            target = [float(z == s) for z in range(number)] + [0.0]
+            target = [float(z == entries[s][joint]) for z in range(number)] + [0.0]
             for a_next in range(own):
                 for z in range(number + 1):
                     target[z] += game.gamma * odds[a_next] * q[s_next][a_next][z]
@@ -307,9 +314,12 @@ def replayed(game, policy, agent, alpha, beta, states, actions, executed):
     return q[..., :number], q[..., number]
 
 
-def replay_errors(game, policy, agent, alpha, beta, reward, states, actions, executed):
+def replay_errors(
+    game, policy, agent, alpha, beta, reward, states, actions, executed, entries=None
+):
     """Expected values for one reward, and variances of what was drawn and not seen."""
     joints = joint_actions(game.actions)
+    entries = [[s] * len(joints) for s in range(game.n_states)] if entries is None else entries
     own = range(game.actions[agent])
     q, variance = np.zeros((2, game.n_states, game.actions[agent]))
     for visited, taken in zip(states, actions, strict=True):
@@ -323,7 +333,7 @@ def replay_errors(game, policy, agent, alpha, beta, reward, states, actions, exe
             mean = sum(p * w for p, w in zip(odds, worth, strict=True))
             spread = sum(p * (w - mean) ** 2 for p, w in zip(odds, worth, strict=True))
             carried = sum(p * variance[after, b] for b, p in zip(own, odds, strict=True))
-            q[s, mine] += beta * (reward[s] + game.gamma * mean - q[s, mine])
+            q[s, mine] += beta * (reward[entries[s][a]] + game.gamma * mean - q[s, mine])
             itself = odds[mine] if after == s else 0.0
             variance[s, mine] *= (1 - beta) ** 2 + 2 * (1 - beta) * beta * game.gamma * itself
             variance[s, mine] += (beta * game.gamma) ** 2 * (carried + spread)
@@ -353,6 +363,29 @@ def structural(game, policies, agent, alpha):
     constants = values([])
     slopes = [values([z]) - constants for z in range(game.n_states)]
     return np.stack(slopes, axis=-1), constants
+
+
+def learned_mean(game, policies, agent, alpha, beta, visits, reward):
+    """Mean values (S, A_i) learned from zero by temporal differences, for a reward (S,).
+
+    Exact soft Q and the exponential of the rates' matrix, pair by pair.
+    """
+    slopes, constants = structural(game, policies, agent, alpha)
+    exact = (slopes @ reward + constants).ravel()
+    joints, number, own = joint_actions(game.actions), game.n_states, game.actions[agent]
+    moves = game.transitions.toarray().reshape(number, len(joints), number)
+    follow = np.zeros((number, own, number, own))
+    for s in range(number):
+        for k, joint in enumerate(joints):
+            others = math.prod(policies[i][s][a] for i, a in enumerate(joint) if i != agent)
+            for after in range(number):
+                for a in range(own):
+                    odds = others * moves[s, k, after] * policies[agent][after][a]
+                    follow[s, joint[agent], after, a] += odds
+    rates = -math.log(1 - beta) * np.ravel(visits)
+    pairs = number * own
+    drift = rates[:, None] * (np.eye(pairs) - game.gamma * follow.reshape(pairs, pairs))
+    return (exact - expm(-drift) @ exact).reshape(number, own)
 
 
 def printed_loss(game, agent, y, reward, shapings, data):

@@ -66,17 +66,18 @@ def made():
         record=True, seed=0,
     )  # fmt: skip
     view, bystander = log.seen_by(1), log.seen_by(None)
-    structural = malfl.recover(view, of=0, by=malfl.Structural(least_visits=1))
+    structural = malfl.recover(view, of=0, by=malfl.Structural())
     squares = malfl.recover(view, of=0, by=malfl.LeastSquares())
     evident = malfl.recover(view, of=0, by=malfl.EvidenceRidge("state-action"))
     path = malfl.recover(view, of=0, by=malfl.PathLikelihood())
     several = [
         game, game.without_rewards(), log, log.training, view, log.episodes[0],
         malfl.SoftPolicyIteration(0.25, "sarsa"), malfl.SoftValueIteration(), malfl.QLearning(0.5),
-        malfl.RandomImprovements(7), malfl.forecast(view, of=0, by=malfl.Structural(1)),
+        malfl.RandomImprovements(7), malfl.forecast(view, of=0, by=malfl.Structural(0.1)),
         evident, evident.diagnostics.evidence, evident.determination, structural.diagnostics,
         squares.diagnostics, squares.diagnostics.system, path.diagnostics, NoFit(),
-        malfl.Structural(3, MaximumLikelihood()), malfl.Replay(0.5, True), malfl.PathLikelihood(),
+        malfl.Structural(0.3, None, "state-action", MaximumLikelihood()), malfl.Replay(0.5, True),
+        malfl.PathLikelihood(),
         malfl.LeastSquares("joint-action", "released"), malfl.EvidenceRidge(weighting="overlap"),
         malfl.Adam(steps=9, rate=0.1), malfl.MiniBatchAdam(9, 0.1), malfl.LastPolicy(Descended()),
         malfl.CausalEntropy(3.0, UniformWhereUnseen(Smoothing(0.1))), malfl.AsIfAlone(malfl.Adam()),

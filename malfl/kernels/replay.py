@@ -5,14 +5,14 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from malfl.checks import FloatArray
+from malfl.checks import FloatArray, IntArray
 from malfl.kernels.steps import Learner, Steps
 
 
 class Update(NamedTuple):
     """How a learner moves its values while it plays one policy.
 
-    It moves q(s, a) a part beta of the way to R(s) + gamma (q(s', a') + bonus(s', a')). If
+    It moves q(s, a) a part beta of the way to R + gamma (q(s', a') + bonus(s', a')). If
     ``executed``, a' is the action of the step that follows. Otherwise, and after an episode's last
     step, it was not seen, and its expectation stands for it.
     """
@@ -29,6 +29,8 @@ class Update(NamedTuple):
 def replay(
     steps: Steps,
     learner: Learner,
+    entries: IntArray,
+    numbers: int,
     begin: int,
     end: int,
     update: Update,
@@ -38,11 +40,15 @@ def replay(
 ) -> None:
     """Go through steps ``begin..end-1``, one after the other, for a reward that is not known.
 
-    Each q(s, a) is a row of numbers, its slopes in the rewards of all states and, in column S, what
+    Each q(s, a) is a row of numbers, its slopes in the K numbers of a reward and, in column K, what
     is there without any reward.
 
     Parameters
     ----------
+    entries
+        Which number of the reward a step of each code earns, (S * A,).
+    numbers
+        How many they are, K.
     column
         Which column comes first in ``q`` and ``value``, which may hold only some of them.
     q, value
@@ -52,8 +58,8 @@ def replay(
     codes, ends, last = steps
     states, pairs = learner
     policy, bonus, entropy, gamma, beta, executed = update
-    unit, own = value.shape[0] - column, q.shape[0] // value.shape[0]  # column of no reward
-    width = q.shape[1]
+    own, width = q.shape[0] // value.shape[0], q.shape[1]
+    unit = numbers - column  # column of no reward
     change = np.empty(width)
     first, beyond = np.searchsorted(ends, begin, "right") - 1, np.searchsorted(ends, end)
     for episode in range(first, beyond):
@@ -85,15 +91,17 @@ def replay(
             if 0 <= unit < width:
                 q[i, unit] += beta * gamma * ahead
                 value[s, unit] += share * beta * gamma * ahead
-            if 0 <= s - column < width:
-                q[i, s - column] += beta
-                value[s, s - column] += share * beta
+            earned = entries[code] - column
+            if 0 <= earned < width:
+                q[i, earned] += beta
+                value[s, earned] += share * beta
 
 
 @njit(cache=True, nogil=True)
 def replay_errors(
     steps: Steps,
     learner: Learner,
+    entries: IntArray,
     begin: int,
     end: int,
     update: Update,
@@ -101,7 +109,7 @@ def replay_errors(
     q: FloatArray,
     variance: FloatArray,
 ) -> None:
-    """Go through the same steps for one reward (S,), with the variance of what `replay` leaves out.
+    """Go through the same steps for one reward (K,), with the variance of what `replay` leaves out.
 
     Where a' was drawn and not seen, the learner's values differ from their expectations. An update
     carries a part of the difference at (s', a') on to (s, a) and adds what a' itself makes of it;
@@ -114,9 +122,9 @@ def replay_errors(
     """
     codes, ends, last = steps
     states, pairs = learner
-    policy, bonus, _, gamma, beta, executed = update
+    policy, bonus, entropy, gamma, beta, executed = update
     # Unsigned indices spare numba's test for those that count from an array's end.
-    own, one = np.uint64(policy.size // reward.size), np.uint64(1)
+    own, one = np.uint64(policy.size // entropy.size), np.uint64(1)
     first, beyond = np.searchsorted(ends, begin, "right") - 1, np.searchsorted(ends, end)
     for episode in range(first, beyond):
         final = ends[episode + 1]
@@ -137,6 +145,6 @@ def replay_errors(
                     spread += policy[k] * variance[k]
                 spread += max(square - mean * mean, 0.0)
                 same = policy[i] if after == s else 0.0
-            q[i] += beta * (reward[s] + gamma * mean - q[i])
+            q[i] += beta * (reward[entries[code]] + gamma * mean - q[i])
             keep = (1.0 - beta) * (1.0 - beta + 2.0 * beta * gamma * same)
             variance[i] = keep * variance[i] + (beta * gamma) ** 2 * spread

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array, hstack
-from scipy.special import softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
@@ -14,9 +13,9 @@ from malfl.play.view import View
 from malfl.recovery.by_consistency import ByConsistency, ConsistencyFit, Solution
 from malfl.recovery.consistency import ConsistencySystem, Fit, consistency_system, finish
 from malfl.recovery.estimator import Prepared
+from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import NothingToLearnError, RecoveredReward
-from malfl.recovery.structural import exact_logits
 from malfl.values import Value, set_fields
 
 CALL_STEPS = 100  # steps of Adam in one call of the kernel, some milliseconds on the papers' grid
@@ -112,8 +111,8 @@ class _PreparedMiniBatch:
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         now = [policies[improvements] for policies in self._policies]
-        slopes, constants = exact_logits(self._view.dynamics, now, self._agent, self._view.alpha)
-        return np.asarray(softmax(slopes @ np.nan_to_num(reward.values) + constants, axis=-1))
+        view = self._view
+        return exact_next_policy(view.dynamics, now, self._agent, view.alpha, reward)
 
 
 def descend(

@@ -1,20 +1,21 @@
 """Rewards from improved policies, read as a regression on their logits.
 
-A soft improvement is a softmax of Q / alpha (MA-LfL, Eq. 6), and Q is affine in the reward of the
-states. So the actions seen under improved policies are a multinomial regression whose coefficients
-are the reward; shapings are not needed. What a learner's values are off by is a random error of
-each logit, and a normal prior keeps directions that the data barely fix from taking errors for
-reward. Both variances are chosen by the evidence: the likelihood with reward and errors integrated
-out.
+A soft improvement is a softmax of Q / alpha (MA-LfL, Eq. 6), and Q is affine in the reward. So the
+actions seen under improved policies are a multinomial regression whose coefficients are the reward;
+shapings are not needed. What a learner's values are off by is a random error of each logit. A
+normal prior keeps directions that the data barely fix from taking errors for reward: its variance
+is not known and is integrated over. The variance of unexplained errors is the likeliest one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.linalg import inv
-from scipy.special import log_softmax, softmax
+from numpy.linalg import cholesky, eigh, inv
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, logsumexp, softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
@@ -23,15 +24,24 @@ from malfl.recovery.reward import (
     Evidence,
     NothingToLearnError,
     RecoveredReward,
+    RewardClass,
     determination_of,
 )
 from malfl.values import Value, freeze
 
-MOST_ROUNDS = 500
-NEGLIGIBLE = 0.01  # of the variance of a logit: a part that may be left to fall further
-LEAST_FOUND = 0.05  # of a single number: a reward of which less is found is none
-STRIDE = 3  # steps of the fixed point for errors taken in one while it keeps its direction
+MOST_STEPS = 100  # of Newton's method for one pair of variances
+HALVINGS = 30  # of a step that goes too far
+GAIN = 1e-3  # of the log-likelihood that one more step may still promise
+PRIOR_SCALE = 10.0  # median of the prior's deviation, in units of alpha
+GRID = 8  # deviations of the prior looked at per factor of ten ...
+COARSE = 4  # ... of which every fourth at first ...
+FARTHEST = 40  # ... up to so many away from alpha: a factor of 100,000
+NEGLIGIBLE = 15.0  # of log-likelihood: what is less likely by that has no weight
 LEAST_ERROR = 1e-12  # variance of logits that cannot be told from none
+FIRST_ERROR, LARGEST_ERROR = 0.01, 100.0
+STRIDE = 100.0  # from one variance of errors to the next, before they are looked at closely
+CLOSE = 1.5  # ratio of variances that make no difference
+RARE = 1e-30  # probability below which none counts
 ROUNDING = 1e-12  # between actions, relative to the largest slope
 
 
@@ -39,7 +49,7 @@ ROUNDING = 1e-12  # between actions, relative to the largest slope
 class AffineLogits:
     """Logits of an agent's policies pi_1, pi_2, ...: ``slopes @ reward + constants``."""
 
-    slopes: FloatArray  #: (H, S, A_i, S), by the reward of each state
+    slopes: FloatArray  #: (H, S, A_i, K), by each of the K numbers of the reward
     constants: FloatArray  #: (H, S, A_i)
     known: npt.NDArray[np.bool_]  #: (H, S, A_i), where the learner had a value to improve by
     variances: FloatArray  #: (H, S, A_i), of errors that are known to be there
@@ -63,13 +73,12 @@ class AffineLogits:
 class LogitFit(Value):
     """A multinomial regression on logits that are affine in the reward."""
 
-    steps: int
-    moved: float  #: the reward's last relative move
+    steps: int  #: of Newton's method
     converged: bool
     evidence: Evidence
-    information: FloatArray  #: (S, S), of the data alone
-    unknowns: int  #: states whose reward some logit depends on
-    beta: float | None = None  #: step size of the learner that was replayed
+    information: FloatArray  #: (K, K), of the data alone
+    unknowns: int  #: numbers of the reward that some logit depends on
+    beta: float | None = None  #: step size of the learner, if it learns by temporal differences
 
     def __post_init__(self) -> None:
         freeze(self.information)
@@ -81,14 +90,14 @@ class LogitFit(Value):
 
     def lines(self) -> list[str]:
         """For a summary."""
-        beta = [] if self.beta is None else [f"Replayed with step size {self.beta:.4g}"]
+        beta = [] if self.beta is None else [f"Learns with step size {self.beta:.4g}"]
         return beta + self.evidence.lines()
 
 
-class _Data(NamedTuple):
+class _Choices(NamedTuple):
     """Choices among actions, G of them: those (h, s) with anything to learn from."""
 
-    slopes: FloatArray  # (G, A_i, S)
+    slopes: FloatArray  # (G, A_i, K), in units of alpha
     constants: FloatArray  # (G, A_i)
     counts: FloatArray  # (G, A_i)
     known: npt.NDArray[np.bool_]  # (G, A_i)
@@ -96,14 +105,19 @@ class _Data(NamedTuple):
 
 
 def recover_from_logits(
-    logits: AffineLogits, counts: FloatArray, alpha: float, tolerance: float = 1e-4
+    logits: AffineLogits,
+    counts: FloatArray,
+    alpha: float,
+    reward_class: RewardClass = "state",
+    beta: float | None = None,
 ) -> RecoveredReward:
-    """Fit a reward of the state to the actions seen under improved policies.
+    """Fit a reward to the actions seen under improved policies.
 
     Counts are multinomial with logits X r + c + e, rewards r of variance rho^2 and errors e of
-    variance tau^2, beyond what is known of it, all normal and independent. Rewards and errors are
-    found together by Newton's steps (penalised quasi-likelihood, Breslow and Clayton 1993), each
-    followed by one step of Schall's (1991) fixed point for the variances.
+    variance tau^2, beyond what is known of it, all normal and independent. For given variances the
+    likeliest r and e are found by damped Newton's steps (penalised quasi-likelihood, Breslow and
+    Clayton 1993), and Laplace's method gives the evidence. The deviation rho has a half-Cauchy
+    prior of scale 10 alpha and is integrated over; tau is the likeliest.
 
     Parameters
     ----------
@@ -112,14 +126,17 @@ def recover_from_logits(
     counts
         Of the agent's own actions under them, (H, S, A_i).
     alpha
-        Entropy coefficient, the first guess at the size of rewards.
-    tolerance
-        How far the last round may move the reward, relative to its largest value.
+        Entropy coefficient, the unit of rewards.
+    reward_class
+        Whose numbers the slopes belong to.
+    beta
+        The learner's step size, to be noted.
 
     Returns
     -------
     RecoveredReward
-        Zero throughout if the evidence is for no reward at all.
+        The posterior's mean and deviations. Where the data say little, the mean is near zero and
+        the deviation large.
 
     Raises
     ------
@@ -131,129 +148,318 @@ def recover_from_logits(
     counts = checks.counts(counts, "counts")
     if counts.shape != logits.constants.shape:
         raise ValueError(f"counts must have shape {logits.constants.shape}, got {counts.shape}")
-    data = _informative(logits, counts)
-    found = _regress(data, alpha, tolerance)
-    likelihood = _log_likelihood(data, found)
-    touched = np.abs(found.rows).max(axis=0) > ROUNDING * np.abs(data.slopes).max()
+    choices = _informative(logits, counts, alpha)
+    search = _Search(choices)
+    found = _integrate(search)
+    touched = _centred(choices).max(axis=(0, 1)) > ROUNDING * np.abs(choices.slopes).max()
     # A constant is a shaping, or next to one: deviations are of what is left without it.
     centring = np.where(touched, np.eye(len(touched)) - touched / touched.sum(), 0.0)
     variances = np.diag(centring @ found.covariance @ centring.T)
-    deviation = np.sqrt(np.maximum(variances, 0.0))
+    deviation = alpha * np.sqrt(np.maximum(variances, 0.0))
+    shape = (-1,) if reward_class == "state" else (logits.slopes.shape[1], -1)
     return RecoveredReward(
-        values=np.where(touched, found.reward, np.nan),
-        reward_class="state",
+        values=np.where(touched, alpha * found.reward, np.nan).reshape(shape),
+        reward_class=reward_class,
         diagnostics=LogitFit(
-            steps=found.rounds,
-            moved=found.moved,
-            converged=found.settled,
-            evidence=Evidence(found.error, found.prior, likelihood),
-            information=found.information,
+            steps=search.steps,
+            converged=found.converged,
+            evidence=Evidence(found.error, found.prior * alpha**2, found.log_likelihood),
+            information=search.information / alpha**2,
             unknowns=int(touched.sum()),
+            beta=beta,
         ),
-        deviation=np.where(touched, deviation, np.nan),
+        deviation=np.where(touched, deviation, np.nan).reshape(shape),
     )
 
 
-class _Regression(NamedTuple):
-    """Where the regression came to an end."""
+def glance_at_logits(
+    logits: AffineLogits, counts: FloatArray, alpha: float, errors: Sequence[float]
+) -> tuple[FloatArray, float]:
+    """The likeliest reward (K,) for one wide prior and the best of some variances of errors.
 
-    reward: FloatArray  # (S,)
-    eta: FloatArray  # (G, A_i), logits, errors included
-    spread: FloatArray  # (G, A_i), variances of their errors
-    rows: FloatArray  # (G * A_i, S), slopes, centred
-    information: FloatArray  # (S, S), of the data alone
-    covariance: FloatArray  # (S, S), of the reward
+    Cheap, and enough to tell variances or step sizes by it.
+
+    Returns
+    -------
+    (reward, evidence)
+        As far as the evidence rises along ``errors``.
+
+    Raises
+    ------
+    NothingToLearnError
+        As `recover_from_logits` does.
+    """
+    search = _Search(_informative(logits, counts, alpha))
+    best = np.zeros(logits.slopes.shape[-1]), -np.inf
+    for error in errors:
+        search.climb(PRIOR_SCALE, error)
+        evidence = search.evidence(PRIOR_SCALE, error)
+        if evidence <= best[1]:
+            break
+        best = alpha * search.reward, evidence
+    return best
+
+
+class _Posterior(NamedTuple):
+    """Of the reward in units of alpha, its prior's variance integrated over."""
+
+    reward: FloatArray  # (K,), its mean
+    covariance: FloatArray  # (K, K)
     error: float  # variance of errors beyond those that are known
-    prior: float  # variance of rewards
-    rounds: int
-    moved: float  # the reward's last move, relative to its largest value
-    settled: bool
+    prior: float  # variance of rewards, its geometric mean
+    log_likelihood: float
+    converged: bool
 
 
-def _regress(data: _Data, alpha: float, tolerance: float) -> _Regression:
-    """Newton's steps for reward and errors, each followed by a step for the variances."""
-    states = data.slopes.shape[-1]
-    unit = np.eye(states)
-    total = data.counts.sum(axis=-1, keepdims=True)
-    eta = np.log(data.counts + 0.5)
-    reward, error, prior, growth = np.zeros(states), 0.01, alpha**2, 1.0
-    for rounds in range(1, MOST_ROUNDS + 1):  # noqa: B007
-        progress.advance()
-        expected = np.maximum(total * softmax(_masked(eta, data.known), axis=-1), 1e-12)
-        response = eta - data.constants + (data.counts - expected) / expected
-        spread = error + data.variances
-        weights = np.where(data.known, 1 / (spread + 1 / expected), 0.0)
-        shares = weights / weights.sum(axis=-1, keepdims=True)
-        # A logit counts relative to the others of its state, whence the centring.
-        response -= (shares * response).sum(axis=-1, keepdims=True)
-        rows = (data.slopes - shares[:, None, :] @ data.slopes).reshape(-1, states)
-        roots = np.sqrt(weights).reshape(-1, 1)
-        scaled = rows * roots
-        information = scaled.T @ scaled  # of one array with itself, for half the work
-        weighted = scaled * roots
-        covariance = inv(information + unit / prior)
-        before, reward = reward, covariance @ (weighted.T @ response.ravel())
-        pull = weights * (response - (rows @ reward).reshape(response.shape))
-        eta = data.constants + data.slopes @ reward + spread * pull
-        freedom = (weights * (1 - shares)).sum() - (covariance * (weighted.T @ weighted)).sum()
-        earlier, growth = growth, float((pull**2).sum() / freedom)
-        stride = STRIDE if (growth > 1) == (earlier > 1) else 1
-        error = max(error * growth**stride, LEAST_ERROR)
-        found = float((covariance * information).sum())  # how many numbers the data speak of
-        prior = float(reward @ reward / found) if found > 0 else 0.0
-        if found < LEAST_FOUND or prior == 0:
-            # The data cannot tell this reward from none.
-            reward, prior, moved, settled = np.zeros(states), 0.0, 0.0, True
-            eta = data.constants + spread * pull
-            break
-        moved = float(np.abs(reward - before).max() / np.abs(reward).max())
-        share = error * float((weights * (1 - shares)).sum()) / (data.known.sum() - len(total))
-        steady = abs(growth - 1) <= 0.01 or (growth < 1 and share <= NEGLIGIBLE)
-        settled = bool(moved <= tolerance and steady)
-        if settled:
-            break
-    return _Regression(
-        reward, eta, spread, rows, information, covariance, error, prior, rounds, moved, settled
+class _Weighed(NamedTuple):
+    """The posterior for one variance of the prior."""
+
+    reward: FloatArray
+    covariance: FloatArray
+    evidence: float
+    converged: bool
+
+
+def _integrate(search: "_Search") -> _Posterior:
+    """Integrate over the prior's deviation, at the likeliest variance of errors."""
+    error = _likeliest_error(search, PRIOR_SCALE)
+    weighed = _scan(search, error)
+    best = max(weighed, key=lambda k: weighed[k].evidence)
+    better = _likeliest_error(search, _deviation(best))
+    if not 1 / CLOSE < better / error < CLOSE:
+        error, weighed = better, _scan(search, better)
+        best = max(weighed, key=lambda k: weighed[k].evidence)
+    for k in sorted(range(best - COARSE + 1, best + COARSE), key=lambda k: abs(k - best)):
+        if abs(k) <= FARTHEST and k not in weighed:
+            weighed[k] = _weigh(search, k, error)
+    order = sorted(weighed)
+    apart = np.gradient(np.array(order, dtype=np.float64)) if len(order) > 1 else np.ones(1)
+    evidence = np.array([weighed[k].evidence for k in order]) + np.log(apart * np.log(10) / GRID)
+    total = float(logsumexp(evidence))
+    shares = np.exp(evidence - total)
+    reward = sum(w * weighed[k].reward for w, k in zip(shares, order, strict=True))
+    covariance = np.zeros_like(search.information)
+    for share, k in zip(shares, order, strict=True):
+        off = weighed[k].reward - reward
+        covariance += share * (weighed[k].covariance + np.outer(off, off))
+    return _Posterior(
+        np.asarray(reward),
+        covariance,
+        error,
+        float(_deviation(shares @ np.array(order)) ** 2),
+        total,
+        all(weighed[k].converged for w, k in zip(shares, order, strict=True) if w > 1e-6),
     )
 
 
-def _informative(logits: AffineLogits, counts: FloatArray) -> _Data:
+def _scan(search: "_Search", error: float) -> dict[int, _Weighed]:
+    """Go from one prior to wider and narrower ones until they are not worth a look."""
+    start = COARSE * round(search.guess(error) / COARSE)
+    weighed = {start: _weigh(search, start, error)}
+    for direction in (COARSE, -COARSE):
+        k = start + direction
+        while abs(k) <= FARTHEST:
+            weighed[k] = _weigh(search, k, error)
+            if weighed[k].evidence < max(w.evidence for w in weighed.values()) - NEGLIGIBLE:
+                break
+            k += direction
+    return weighed
+
+
+def _weigh(search: "_Search", k: int, error: float) -> _Weighed:
+    deviation = _deviation(k)
+    converged = search.climb(deviation, error)
+    # The half-Cauchy density of the deviation, by its logarithm.
+    share = deviation / PRIOR_SCALE
+    density = np.log(2 / np.pi * share / (1 + share**2))
+    return _Weighed(
+        search.reward.copy(), search.covariance(deviation),
+        search.evidence(deviation, error) + float(density), converged,
+    )  # fmt: skip
+
+
+def _deviation(k: float) -> float:
+    """The prior's deviation at a place of the grid, in units of alpha."""
+    return float(10.0 ** (k / GRID))
+
+
+def _likeliest_error(search: "_Search", prior: float) -> float:
+    """The variance of unexplained errors, looked for from a middling one up or down."""
+
+    def likelihood(error: float) -> float:
+        search.climb(prior, error)
+        return search.evidence(prior, error)
+
+    error, highest = FIRST_ERROR, likelihood(FIRST_ERROR)
+    step = STRIDE if search.slope_by_error(prior) > 0 else 1 / STRIDE
+    while LEAST_ERROR < error < LARGEST_ERROR:
+        there = likelihood(error * step)
+        if there < highest:
+            break
+        error, gain, highest = error * step, there - highest, there
+        if step < 1 and gain < GAIN:
+            return LEAST_ERROR
+    if error <= LEAST_ERROR:
+        return LEAST_ERROR
+    bounds = np.log(error / STRIDE), np.log(error * STRIDE)
+    best = minimize_scalar(
+        lambda log_error: -likelihood(float(np.exp(log_error))), bounds=bounds, method="bounded",
+        options={"xatol": 0.1},
+    )  # fmt: skip
+    return float(np.exp(best.x))
+
+
+class _Search:
+    """The likeliest reward and errors for given variances, wherever they were before.
+
+    Errors are their variances times a pull, which has no variance to divide by.
+    """
+
+    def __init__(self, choices: _Choices) -> None:
+        self._choices, self._total = choices, choices.counts.sum(axis=-1, keepdims=True)
+        self.reward = np.zeros(choices.slopes.shape[-1])
+        self.steps = 0
+        self._enough = GAIN + np.finfo(np.float64).eps * float(self._total.sum())
+        self._pull = np.zeros_like(choices.counts)
+        self._error: float | None = None  # for which it was last linearised
+
+    def guess(self, error: float) -> float:
+        """About where on the grid the prior's deviation is."""
+        self.climb(PRIOR_SCALE, error)
+        found = float((self._sizes / (self._sizes + PRIOR_SCALE**-2)).sum())
+        size = float(np.sqrt(self.reward @ self.reward / max(found, 1.0)))
+        return float(np.clip(GRID * np.log10(max(size, 1e-9)), -FARTHEST, FARTHEST))
+
+    def climb(self, prior: float, error: float) -> bool:
+        """Find them for these variances; whether they were found."""
+        if self._error is None:
+            self._linearise(np.log(self._choices.counts + 0.5), error)
+        elif self._error != error:
+            self._linearise(self._logits(self.reward, self._pull, error), error)
+        fresh = False
+        for _ in range(MOST_STEPS):
+            progress.advance()
+            reward, pull = self._target(prior)
+            along, pulled = reward - self.reward, pull - self._pull
+            rise = self._rise(along, pulled, prior, error)
+            now = self._value(self.reward, self._pull, prior, error)
+            share = 1.0
+            for _ in range(HALVINGS):
+                there = self.reward + share * along, self._pull + share * pulled
+                if self._value(*there, prior, error) >= now + 1e-4 * share * min(rise, 0.0):
+                    self.reward, self._pull = there
+                    break
+                share /= 2
+            else:
+                share = 0.0
+            if abs(rise) <= self._enough and (share == 1 or fresh):
+                return True
+            self._linearise(self._logits(self.reward, self._pull, error), error)
+            fresh = True
+        return False
+
+    def evidence(self, prior: float, error: float) -> float:
+        """The likelihood of the counts, with reward and errors integrated out (Laplace)."""
+        value = self._value(self.reward, self._pull, prior, error)
+        return float(value - self._size - 0.5 * np.log1p(prior**2 * self._sizes).sum())
+
+    def covariance(self, prior: float) -> FloatArray:
+        """Of the reward, (K, K)."""
+        return np.asarray(self._axes / (self._sizes + prior**-2) @ self._axes.T)
+
+    def slope_by_error(self, prior: float) -> float:
+        """How the evidence rises with the variance of errors, from where it was linearised."""
+        back = self._half.swapaxes(1, 2) @ self._inverse.swapaxes(1, 2)
+        part = back @ self._rows @ (self._axes / np.sqrt(self._sizes + prior**-2))
+        return 0.5 * float((self._pull**2).sum() - (back**2).sum() + (part**2).sum())
+
+    def _logits(self, reward: FloatArray, pull: FloatArray, error: float) -> FloatArray:
+        given = self._choices
+        errors = (given.variances + error) * pull
+        return np.asarray(given.constants + given.slopes @ reward + errors)
+
+    def _log_odds(self, logits: FloatArray) -> FloatArray:
+        return np.asarray(log_softmax(np.where(self._choices.known, logits, -np.inf), axis=-1))
+
+    def _value(self, reward: FloatArray, pull: FloatArray, prior: float, error: float) -> float:
+        """The logarithm of the joint density of counts, errors and reward, but for constants."""
+        given = self._choices
+        odds = np.where(given.known, self._log_odds(self._logits(reward, pull, error)), 0.0)
+        fit = float((given.counts * odds).sum())
+        errors = float(((given.variances + error) * pull**2).sum())
+        return fit - 0.5 * errors - 0.5 * float(reward @ reward) / prior**2
+
+    def _rise(self, along: FloatArray, pulled: FloatArray, prior: float, error: float) -> float:
+        """The slope of that density along a step."""
+        given = self._choices
+        odds = self._log_odds(self._logits(self.reward, self._pull, error))
+        rest = given.counts - self._total * np.exp(odds)
+        by_reward = np.tensordot(rest, given.slopes, 2) - self.reward / prior**2
+        by_pull = (given.variances + error) * (rest - self._pull)
+        return float(by_reward @ along + (by_pull * pulled).sum())
+
+    def _linearise(self, logits: FloatArray, error: float) -> None:
+        """Take the counts for normal around these logits.
+
+        A choice has the information D^(1/2) (1 - u u') D^(1/2), with D the expected counts and u
+        the roots of the probabilities; errors included, (1 - u u') D^(1/2) is whitened by the
+        Cholesky factor of 1 + (1 - u u') D^(1/2) V D^(1/2) (1 - u u').
+        """
+        given, self._error = self._choices, error
+        self.steps += 1
+        odds = np.exp(self._log_odds(logits))
+        odds = np.where(given.known, np.maximum(odds, RARE), 0.0)
+        odds /= odds.sum(axis=-1, keepdims=True)
+        expected, roots = self._total * odds, np.sqrt(odds)
+        unit = np.eye(odds.shape[-1])
+        half = (unit - roots[:, :, None] * roots[:, None, :]) * np.sqrt(expected)[:, None, :]
+        factor = cholesky(
+            unit + (half * (given.variances + error)[:, None, :]) @ half.swapaxes(1, 2)
+        )
+        self._half, self._inverse = half, inv(factor)
+        scaled = np.sqrt(np.where(given.known, expected, 1.0))
+        rest = np.where(given.known, (given.counts - expected) / scaled, 0.0)
+        rest -= roots * (roots * rest).sum(axis=-1, keepdims=True)
+        response = (half @ (logits - given.constants)[..., None])[..., 0] + rest
+        self._rows = self._inverse @ (half @ given.slopes)
+        self._response = (self._inverse @ response[..., None])[..., 0]
+        flat = self._rows.reshape(-1, self._rows.shape[-1])
+        self.information = flat.T @ flat  # of one array with itself, for half the work
+        self._along = flat.T @ self._response.ravel()
+        sizes, self._axes = eigh(self.information)
+        self._sizes = np.maximum(sizes, 0.0)
+        self._size = float(np.log(np.diagonal(factor, axis1=1, axis2=2)).sum())
+
+    def _target(self, prior: float) -> tuple[FloatArray, FloatArray]:
+        """The likeliest reward and pulls, counts taken for normal."""
+        reward = self._axes @ ((self._axes.T @ self._along) / (self._sizes + prior**-2))
+        rest = self._response - self._rows @ reward
+        white = (self._inverse.swapaxes(1, 2) @ rest[..., None])[..., 0]
+        return reward, (self._half.swapaxes(1, 2) @ white[..., None])[..., 0]
+
+
+def _centred(choices: _Choices) -> FloatArray:
+    """How far slopes are from the mean over known actions, (G, A_i, K)."""
+    known = choices.known[..., None]
+    mean = (choices.slopes * known).sum(axis=1, keepdims=True) / known.sum(axis=1, keepdims=True)
+    return np.asarray(np.abs(choices.slopes - mean) * known)
+
+
+def _informative(logits: AffineLogits, counts: FloatArray, alpha: float) -> _Choices:
     counts = np.where(logits.known, counts, 0.0)
     chosen = (logits.known.sum(axis=-1) > 1) & (counts.sum(axis=-1) > 0)
-    data = _Data(
-        logits.slopes[chosen],
-        logits.constants[chosen],
+    known = logits.known[chosen]
+    choices = _Choices(
+        alpha * np.where(known[..., None], logits.slopes[chosen], 0.0),
+        np.where(known, logits.constants[chosen], 0.0),
         counts[chosen],
-        logits.known[chosen],
-        logits.variances[chosen],
+        known,
+        np.where(known, logits.variances[chosen], 0.0),
     )
-    differences = np.ptp(data.slopes, axis=1).max(initial=0.0)
-    if differences <= ROUNDING * np.abs(data.slopes).max(initial=0.0):
+    largest = _centred(choices).max(initial=0.0)
+    if largest <= ROUNDING * np.abs(choices.slopes).max(initial=0.0):
         raise NothingToLearnError(
-            "the improved policies do not depend on a reward of the state, or were not seen; "
+            "the improved policies do not depend on the reward, or were not seen; "
             "there is nothing to learn from"
         )
-    return data
-
-
-def _masked(eta: FloatArray, known: npt.NDArray[np.bool_]) -> FloatArray:
-    return np.where(known, eta, -np.inf)
-
-
-def _log_likelihood(data: _Data, found: _Regression) -> float:
-    """Of the counts, with reward and errors (G, A_i) integrated out by Laplace's method."""
-    eta, reward, variances, prior = found.eta, found.reward, found.spread, found.prior
-    log_odds = log_softmax(_masked(eta, data.known), axis=-1)
-    total = data.counts.sum(axis=-1)
-    expected = np.where(data.known, total[:, None] * np.exp(log_odds), 0.0)
-    errors = eta - data.constants - data.slopes @ reward
-    spread = variances * expected
-    # The determinant of 1 + variances * (diag(expected) - expected expected' / total), per choice.
-    rest = (expected / (1 + spread)).sum(axis=-1) / total
-    _, size = np.linalg.slogdet(prior * found.information + np.eye(len(reward)))
-    return float(
-        (data.counts * np.where(data.known, log_odds, 0.0)).sum()
-        - 0.5 * (errors**2 / variances).sum()
-        - (0.5 * reward @ reward / prior if prior > 0 else 0.0)
-        - 0.5 * (np.log1p(spread).sum() + np.log(rest).sum() + size)
-    )
+    return choices

@@ -6,7 +6,7 @@ not execute stays unseen; how far its values are off for that is known as a vari
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -19,16 +19,25 @@ from malfl.kernels.replay import Update, replay, replay_errors
 from malfl.kernels.steps import Learner as Codes
 from malfl.play.view import View
 from malfl.recovery.estimator import Prepared
-from malfl.recovery.logit import AffineLogits, LogitFit, recover_from_logits
+from malfl.recovery.logit import (
+    AffineLogits,
+    LogitFit,
+    glance_at_logits,
+    recover_from_logits,
+)
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
-from malfl.recovery.reward import NothingToLearnError, RecoveredReward
-from malfl.recovery.structural import empty_logits
+from malfl.recovery.reward import (
+    REWARD_CLASSES,
+    NothingToLearnError,
+    RecoveredReward,
+    RewardClass,
+)
+from malfl.recovery.structural import SMALL_ERRORS, empty_logits
 from malfl.values import Value, set_fields
 
 LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
 BLOCK_BYTES = 2**20  # of the rows that a pass updates; they should stay in the cache
-ROUGHLY = 0.01  # how well a reward must be known to tell variances by it
 PASS_STEPS = 2**16  # in one call of a kernel, some milliseconds
 
 
@@ -45,17 +54,20 @@ class Replay(Value):
     executed
         Whether its updates used the action executed next (SARSA). If not, that action was drawn,
         not seen, and its expectation is used.
+    reward_class
+        What the reward may depend on, as for `malfl.Structural`.
     policies
         How policies are estimated.
 
     Raises
     ------
     TypeError, ValueError
-        If ``beta`` is out of range or ``executed`` neither True nor False.
+        If ``beta`` is out of range, ``executed`` neither True nor False, or a name is unknown.
     """
 
     beta: float | None = None
     executed: bool = False
+    reward_class: RewardClass = "state"
     policies: PolicyFit = Smoothing()
 
     needs_steps = True
@@ -65,6 +77,7 @@ class Replay(Value):
         if self.beta is not None:
             set_fields(self, beta=checks.step_size(self.beta))
         checks.boolean(self.executed, "executed")
+        checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
@@ -94,7 +107,7 @@ class _Prepared:
                 self._view.dynamics, now, self._agent, self._view.alpha, reward
             )
         logits = self._replayed(beta).logits(improvements + 1)
-        return np.asarray(logits.policies(np.nan_to_num(reward.values))[improvements])
+        return np.asarray(logits.policies(np.nan_to_num(reward.values).ravel())[improvements])
 
     def _replayed(self, beta: float) -> "Replayed":
         if beta not in self._replays:
@@ -102,9 +115,11 @@ class _Prepared:
         return self._replays[beta]
 
     def _replay(self, beta: float) -> "Replayed":
-        executed = self._estimator.executed
-        own = self._policies[self._agent]
-        return Replayed(self._view, self._agent, own, beta=beta, executed=executed)
+        one, own = self._estimator, self._policies[self._agent]
+        return Replayed(
+            self._view, self._agent, own, beta=beta, executed=one.executed,
+            reward_class=one.reward_class,
+        )  # fmt: skip
 
     def _likeliest(self, improvements: int) -> float:
         def unlikely(log_beta: float) -> float:
@@ -132,7 +147,7 @@ class Replayed:
     ----------
     policies
         The agent's policies as far as they are known, (n, S, A_i), NaN where unknown.
-    beta, executed
+    beta, executed, reward_class
         As for `malfl.Replay`.
 
     Raises
@@ -142,7 +157,14 @@ class Replayed:
     """
 
     def __init__(
-        self, view: View, agent: int, policies: FloatArray, *, beta: float, executed: bool
+        self,
+        view: View,
+        agent: int,
+        policies: FloatArray,
+        *,
+        beta: float,
+        executed: bool,
+        reward_class: RewardClass = "state",
     ) -> None:
         if view.episodes is None:
             raise ValueError(
@@ -151,15 +173,16 @@ class Replayed:
         self._view, self._episodes, self._policies = view, view.episodes, policies
         self._counts, self._beta, self._executed = view.own_counts(agent), beta, executed
         self._codes = Codes(*view.dynamics.code_parts(agent))
-        self._logits = empty_logits(view.dynamics, len(self._counts), agent)
+        self._class, joint = reward_class, np.arange(view.counts[0].size)
+        by_class = {"state": self._codes.states, "state-action": self._codes.pairs}
+        self._entries = by_class.get(reward_class, joint).astype(np.int64)
+        self._logits = empty_logits(view.dynamics, len(self._counts), agent, reward_class)
         self._done = 0
 
-    def reward(self, improvements: int, tolerance: float = 1e-4) -> RecoveredReward:
+    def reward(self, improvements: int) -> RecoveredReward:
         """The reward by the first so many improvements; see `recover_from_logits`."""
         logits, counts = self.logits(improvements), self._counts[1 : improvements + 1]
-        found = recover_from_logits(logits, counts, self._view.alpha, tolerance)
-        assert isinstance(found.diagnostics, LogitFit)
-        return replace(found, diagnostics=replace(found.diagnostics, beta=self._beta))
+        return recover_from_logits(logits, counts, self._view.alpha, self._class, self._beta)
 
     def logits(self, improvements: int) -> AffineLogits:
         """Of pi_1, ..., so many; one more than were seen has no variances."""
@@ -183,30 +206,38 @@ class Replayed:
             (begin, min(begin + PASS_STEPS, len(steps.codes)))
             for begin in range(0, len(steps.codes), PASS_STEPS)
         ]
-        columns = states + 1
+        numbers = self._logits.slopes.shape[-1]
+        columns = numbers + 1
         width = min(columns, max(16, BLOCK_BYTES // (8 * states * (own + 1))))
         q = np.empty((states * own, columns))
         for column in range(0, columns, width):
             rows = np.zeros((states * own, min(width, columns - column)))
             value = np.zeros((states, rows.shape[1]))
             for begin, end in passes:
-                replay(steps, self._codes, begin, end, update, column, rows, value)
+                replay(
+                    steps, self._codes, self._entries, numbers, begin, end, update, column, rows,
+                    value,
+                )  # fmt: skip
                 progress.advance(end - begin if column == 0 else 0)
             q[:, column : column + width] = rows
-        self._logits.slopes[h] = q[:, :-1].reshape(states, own, states) / alpha
+        self._logits.slopes[h] = q[:, :-1].reshape(states, own, numbers) / alpha
         self._logits.constants[h] = q[:, -1].reshape(states, own) / alpha
         self._done = h + 1
         reward = self._so_far()
         if reward is not None:
             worth, variance = np.zeros(states * own), np.zeros(states * own)
             for begin, end in passes:
-                replay_errors(steps, self._codes, begin, end, update, reward, worth, variance)
+                replay_errors(
+                    steps, self._codes, self._entries, begin, end, update, reward, worth, variance
+                )
                 progress.advance()
             self._logits.variances[h] = variance.reshape(states, own) / alpha**2
 
     def _so_far(self) -> FloatArray | None:
-        """The reward that the improvements seen so far show, 0 where they show nothing."""
-        if self._done < len(self._counts):
+        """The reward that the improvements seen so far show, as far as variances need it."""
+        done = self._done
+        if done < len(self._counts):
+            counts, alpha = self._counts[1 : done + 1], self._view.alpha
             with suppress(NothingToLearnError):
-                return np.nan_to_num(self.reward(self._done, ROUGHLY).values)
+                return glance_at_logits(self._logits.first(done), counts, alpha, SMALL_ERRORS)[0]
         return None

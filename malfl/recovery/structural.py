@@ -1,57 +1,79 @@
-"""Logits of improved policies from exact soft Q values, affine in the reward of the states."""
+"""The reward by which counts alone explain how an agent's policies improve."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.linalg import solve
+from scipy.optimize import minimize_scalar
 
-from malfl import checks, progress
+from malfl import checks
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics, Policies
-from malfl.games.soft import (
-    dense_own_transitions,
-    dense_state_transitions,
-    entropy,
-    joint_probabilities,
-    or_uniform,
-)
 from malfl.play.view import View
 from malfl.recovery.estimator import Prepared
-from malfl.recovery.logit import AffineLogits, recover_from_logits
+from malfl.recovery.learned_values import (
+    ROUNDS,
+    Process,
+    exact_values,
+    learned_values,
+    learned_variances,
+    process_of,
+)
+from malfl.recovery.logit import AffineLogits, LogitFit, glance_at_logits, recover_from_logits
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
-from malfl.recovery.reward import RecoveredReward
+from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
 from malfl.values import Value, set_fields
+
+Evaluation = Literal["td", "exact"]
+
+LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
+FIRST_BETA = 0.1  # for a first glance at the reward
+ROUGH_ERROR = 1e-2  # variance of logits for that glance
+SMALL_ERRORS = (1e-2, 1e-4, 1e-6)  # of those beyond what a step size explains
 
 
 @dataclass(frozen=True)
 class Structural(Value):
-    """A regression on the logits of improved policies, exact soft Q values assumed.
+    """A regression on the logits of improved policies, from counts alone.
 
-    Needs counts only.
+    The learner's values are exact, or learned from zero by temporal differences with a constant
+    step size. These are off in ways that can be computed; see `malfl.recovery.learned_values`.
 
     Parameters
     ----------
-    least_visits
-        How often a learner must have tried an action in a state for its value to count as exact: a
-        learner that begins from zero has no exact value of what it hardly tried.
+    beta
+        The learner's step size, in (0, 1]. If it is not known, the likeliest is looked for.
+    evaluation
+        ``"td"`` or ``"exact"``; if not known, as the evidence says.
+    reward_class
+        What the reward may depend on. ``"state"``: R(s). ``"state-action"``: R(s, a^i).
+        ``"joint-action"``: R(s, a).
     policies
         How policies are estimated.
 
     Raises
     ------
-    ValueError
-        If ``least_visits`` is less than 1.
+    TypeError, ValueError
+        If ``beta`` is out of range or given for exact values, or a name is unknown.
     """
 
-    least_visits: int = 100
+    beta: float | None = None
+    evaluation: Evaluation | None = None
+    reward_class: RewardClass = "state"
     policies: PolicyFit = Smoothing()
 
     needs_steps = False
     needs_improvements = True
 
     def __post_init__(self) -> None:
-        set_fields(self, least_visits=checks.count(self.least_visits, "least_visits"))
+        if self.beta is not None:
+            set_fields(self, beta=checks.step_size(self.beta))
+        if self.evaluation is not None:
+            checks.choice(self.evaluation, "evaluation", ("td", "exact"))
+        if self.evaluation == "exact" and self.beta is not None:
+            raise ValueError(f"beta must be None for exact values, got {self.beta:g}")
+        checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
@@ -61,39 +83,109 @@ class Structural(Value):
 
 class _Prepared:
     def __init__(self, estimator: Structural, view: View, agent: int, policies: Policies) -> None:
-        self._view, self._agent = view, agent
+        self._estimator, self._view, self._agent = estimator, view, agent
         self._policies, self._counts = policies, view.own_counts(agent)
-        self._least = estimator.least_visits
-        self._logits = empty_logits(view.dynamics, len(self._counts), agent)
-        self._done = 0
+        self._processes: list[Process] = []
 
     def reward(self, improvements: int) -> RecoveredReward:
-        logits = self._first(improvements)
-        return recover_from_logits(logits, self._counts[1 : improvements + 1], self._view.alpha)
+        """See `Prepared`."""
+        alpha, some = self._view.alpha, range(improvements)
+        beta = self._likeliest(some) if self._estimator.beta is None else self._estimator.beta
+        logits = self._logits(some, beta)
+        if beta is not None:
+            self._add_errors(logits, some, beta, self._rough(logits, some), ROUNDS)
+        reward_class = self._estimator.reward_class
+        return recover_from_logits(logits, self._seen(some), alpha, reward_class, beta)
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
-        logits = self._first(improvements + 1)
-        return np.asarray(logits.policies(np.nan_to_num(reward.values))[improvements])
+        """See `Prepared`."""
+        fit = reward.diagnostics
+        beta = fit.beta if isinstance(fit, LogitFit) else None
+        logits = self._logits([improvements], beta)
+        return np.asarray(logits.policies(np.nan_to_num(reward.values).ravel())[0])
 
-    def _first(self, improvements: int) -> AffineLogits:
-        view, agent = self._view, self._agent
-        for h in range(self._done, improvements):
-            now = [policies[h] for policies in self._policies]
-            progress.advance()
-            slopes, constants = exact_logits(view.dynamics, now, agent, view.alpha)
-            self._logits.slopes[h], self._logits.constants[h] = slopes, constants
-            self._logits.known[h] = self._counts[h] >= self._least
-        self._done = max(self._done, improvements)
-        return self._logits.first(improvements)
+    def _rough(self, logits: AffineLogits, some: Sequence[int]) -> FloatArray:
+        return glance_at_logits(logits, self._seen(some), self._view.alpha, [ROUGH_ERROR])[0]
+
+    def _likeliest(self, some: Sequence[int]) -> float | None:
+        """The step size that explains the improvements best; None if exact values do it better."""
+        if self._estimator.evaluation == "exact":
+            return None
+        rough = self._rough(self._logits(some, FIRST_BETA), some)
+
+        def likelihood(beta: float | None) -> float:
+            logits = self._logits(some, beta)
+            if beta is not None:
+                self._add_errors(logits, some, beta, rough, 1)
+            return glance_at_logits(logits, self._seen(some), self._view.alpha, SMALL_ERRORS)[1]
+
+        best = minimize_scalar(
+            lambda log_beta: -likelihood(float(np.exp(log_beta))),
+            bounds=(np.log(LEAST_BETA), 0.0), method="bounded", options={"xatol": 0.1},
+        )  # fmt: skip
+        if self._estimator.evaluation is None and likelihood(None) > -best.fun:
+            return None
+        return float(np.exp(best.x))
+
+    def _seen(self, some: Sequence[int]) -> FloatArray:
+        """Counts under the improved policies."""
+        return self._counts[[h + 1 for h in some]]
+
+    def _logits(self, some: Sequence[int], beta: float | None) -> AffineLogits:
+        """Of some improvements, by the number of the policy that was improved."""
+        view = self._view
+        reward_class = self._estimator.reward_class
+        logits = empty_logits(view.dynamics, len(some), self._agent, reward_class)
+        for k, h in enumerate(some):
+            process = self._process(h)
+            visits = self._counts[h]
+            values = (
+                exact_values(process) if beta is None else learned_values(process, visits, beta)
+            )
+            _set(logits, k, *values, view.alpha)
+        return logits
+
+    def _add_errors(
+        self,
+        logits: AffineLogits,
+        some: Sequence[int],
+        beta: float,
+        reward: FloatArray,
+        rounds: int,
+    ) -> None:
+        """Add what learned values are off by to what is known of the logits."""
+        for k, h in enumerate(some):
+            off = learned_variances(self._process(h), self._counts[h], beta, reward, rounds)
+            logits.variances[k] = off.reshape(logits.variances[k].shape) / self._view.alpha**2
+
+    def _process(self, h: int) -> Process:
+        view = self._view
+        for g in range(len(self._processes), h + 1):
+            now = [policies[g] for policies in self._policies]
+            reward_class = self._estimator.reward_class
+            self._processes.append(
+                process_of(view.dynamics, now, self._agent, view.alpha, reward_class)
+            )
+        return self._processes[h]
 
 
-def empty_logits(dynamics: Dynamics, number: int, agent: int) -> AffineLogits:
+def entries(dynamics: Dynamics, agent: int, reward_class: RewardClass) -> int:
+    """How many numbers a reward of this class is."""
+    states, own = dynamics.n_states, dynamics.actions[agent]
+    actions = {"state": 1, "state-action": own, "joint-action": dynamics.n_joint_actions}
+    return states * actions[reward_class]
+
+
+def empty_logits(
+    dynamics: Dynamics, number: int, agent: int, reward_class: RewardClass = "state"
+) -> AffineLogits:
     """Room for the logits of so many policies of an agent."""
     states, own = dynamics.n_states, dynamics.actions[agent]
-    size = 8 * number * states * own * (states + 1)
+    numbers = entries(dynamics, agent, reward_class)
+    size = 8 * number * states * own * (numbers + 1)
     checks.memory(size, f"logits of {number} policies and {states} states", "use a smaller game")
     return AffineLogits(
-        np.zeros((number, states, own, states)),
+        np.zeros((number, states, own, numbers)),
         np.zeros((number, states, own)),
         np.ones((number, states, own), dtype=bool),
         np.zeros((number, states, own)),
@@ -101,7 +193,11 @@ def empty_logits(dynamics: Dynamics, number: int, agent: int) -> AffineLogits:
 
 
 def structural_logits(
-    dynamics: Dynamics, policies: Sequence[FloatArray], agent: int, alpha: float
+    dynamics: Dynamics,
+    policies: Sequence[FloatArray],
+    agent: int,
+    alpha: float,
+    reward_class: RewardClass = "state",
 ) -> AffineLogits:
     """How the improvements of pi_0..pi_n depend on the agent's reward, if it evaluates exactly.
 
@@ -117,26 +213,19 @@ def structural_logits(
         Of pi_1..pi_{n+1}, all known.
     """
     agent, alpha = dynamics.check_agent(agent), checks.positive(alpha, "alpha")
+    checks.choice(reward_class, "reward_class", REWARD_CLASSES)
     histories = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
-    logits = empty_logits(dynamics, len(histories[agent]), agent)
+    logits = empty_logits(dynamics, len(histories[agent]), agent, reward_class)
     for h in range(len(histories[agent])):
         now = [history[h] for history in histories]
-        logits.slopes[h], logits.constants[h] = exact_logits(dynamics, now, agent, alpha)
+        process = process_of(dynamics, now, agent, alpha, reward_class)
+        _set(logits, h, *exact_values(process), alpha)
     return logits
 
 
-def exact_logits(
-    dynamics: Dynamics, policies: Sequence[FloatArray], agent: int, alpha: float
-) -> tuple[FloatArray, FloatArray]:
-    """Slopes (S, A_i, S) and constants (S, A_i) of the improvement of one joint policy.
-
-    Soft values solve V = R + alpha H + gamma P V (Eq. 3), so Q = R + gamma E[V(s')] is affine in R.
-    """
-    states, own = dynamics.n_states, dynamics.actions[agent]
-    now = [or_uniform(policy) for policy in policies]
-    chain = dense_state_transitions(dynamics, joint_probabilities(dynamics, now))
-    reach = dense_own_transitions(dynamics, now, agent)
-    bonus = alpha * entropy(now[agent])
-    value = solve(np.eye(states) - dynamics.gamma * chain, np.column_stack([np.eye(states), bonus]))
-    q = dynamics.gamma * (reach @ value).reshape(states, own, states + 1)
-    return (q[..., :-1] + np.eye(states)[:, None, :]) / alpha, q[..., -1] / alpha
+def _set(
+    logits: AffineLogits, h: int, slopes: FloatArray, constants: FloatArray, alpha: float
+) -> None:
+    """Put values (S * A_i, ...) in for improvement ``h``."""
+    logits.slopes[h] = slopes.reshape(logits.slopes[h].shape) / alpha
+    logits.constants[h] = constants.reshape(logits.constants[h].shape) / alpha

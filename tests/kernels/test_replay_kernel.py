@@ -57,13 +57,25 @@ def update_of(game, policy, executed):
     return Update(policy.ravel(), bonus.ravel(), entropy, game.gamma, BETA, executed)
 
 
-def run(game, policy, played, executed, column, width, cuts=(120,)):
+def entries_of(game, reward_class):
+    """Which number of the reward each code earns, and how many there are."""
+    learner = learner_of(game)
+    by_class = {
+        "state": learner.states,
+        "state-action": learner.pairs,
+        "joint-action": np.arange(learner.states.size),
+    }
+    return by_class[reward_class], int(by_class[reward_class].max()) + 1
+
+
+def run(game, policy, played, executed, column, width, cuts=(120,), reward_class="state"):
     """Columns ``column..column+width-1`` of the rows, as the kernel makes them."""
     states, own = policy.shape
     rows, value = np.zeros((states * own, width)), np.zeros((states, width))
     learner, update = learner_of(game), update_of(game, policy, executed)
+    entries = entries_of(game, reward_class)
     for begin, end in itertools.pairwise((0, *cuts)):
-        replay(played.packed, learner, begin, end, update, column, rows, value)
+        replay(played.packed, learner, *entries, begin, end, update, column, rows, value)
     return rows, value
 
 
@@ -72,10 +84,12 @@ def by_episode(played):
     return [one.states.tolist() for one in played], [one.actions.tolist() for one in played]
 
 
-def oracle(game, policy, played, executed):
+def oracle(game, policy, played, executed, reward_class="state"):
+    entries, _ = entries_of(game, reward_class)
     slopes, constants = naive.replayed(
-        game, policy.tolist(), AGENT, ALPHA, BETA, *by_episode(played), executed
-    )
+        game, policy.tolist(), AGENT, ALPHA, BETA, *by_episode(played), executed,
+        entries.reshape(game.n_states, -1).tolist(),
+    )  # fmt: skip
     return np.concatenate([slopes, constants[..., None]], axis=-1).reshape(policy.size, -1)
 
 
@@ -94,6 +108,21 @@ def test_rows_are_the_oracles_in_whichever_columns(game, policies, played, execu
             rows, _ = run(game, policies[AGENT], played, executed, column, width)
             expected = theirs[:, column : column + width]
             np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("executed", [False, True])
+@pytest.mark.parametrize("reward_class", ["state-action", "joint-action"])
+def test_rewards_of_actions_have_columns_of_their_own(
+    game, policies, played, executed, reward_class
+):
+    theirs = oracle(game, policies[AGENT], played, executed, reward_class)
+    _, numbers = entries_of(game, reward_class)
+    assert theirs.shape[1] == numbers + 1
+    for column, width in ((0, numbers + 1), (1, numbers // 2), (numbers // 2, 2)):
+        given = game, policies[AGENT], played, executed, column, width
+        rows, _ = run(*given, reward_class=reward_class)
+        expected = theirs[:, column : column + width]
+        np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("cuts", [(120,), *CUTS])
@@ -137,15 +166,18 @@ def test_the_variants_differ(game, policies, played):
 
 @pytest.mark.parametrize("cuts", [(120,), *CUTS])
 @pytest.mark.parametrize("executed", [False, True])
-def test_errors_are_the_oracles(game, policies, played, executed, cuts):
-    policy, reward = policies[AGENT], np.random.default_rng(1).normal(size=game.n_states)
+@pytest.mark.parametrize("reward_class", ["state", "state-action", "joint-action"])
+def test_errors_are_the_oracles(game, policies, played, executed, cuts, reward_class):
+    entries, numbers = entries_of(game, reward_class)
+    policy, reward = policies[AGENT], np.random.default_rng(1).normal(size=numbers)
     q, variance = np.zeros((2, policy.size))
     learner, update = learner_of(game), update_of(game, policy, executed)
     for begin, end in itertools.pairwise((0, *cuts)):
-        replay_errors(played.packed, learner, begin, end, update, reward, q, variance)
+        replay_errors(played.packed, learner, entries, begin, end, update, reward, q, variance)
     their_q, their_variance = naive.replay_errors(
-        game, policy.tolist(), AGENT, ALPHA, BETA, reward.tolist(), *by_episode(played), executed
-    )
+        game, policy.tolist(), AGENT, ALPHA, BETA, reward.tolist(), *by_episode(played), executed,
+        entries.reshape(game.n_states, -1).tolist(),
+    )  # fmt: skip
     np.testing.assert_allclose(q, their_q.ravel(), rtol=0, atol=1e-12)
     np.testing.assert_allclose(variance, their_variance.ravel(), rtol=0, atol=1e-12)
     assert variance.max() > 1e-4

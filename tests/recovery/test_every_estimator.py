@@ -59,7 +59,7 @@ ESTIMATORS = {
     "MiniBatchAdam": MiniBatchAdam(steps=300),
     "LastPolicy": LastPolicy(),
     "CausalEntropy": CausalEntropy(),
-    "AsIfAlone": AsIfAlone(Structural()),
+    "AsIfAlone": AsIfAlone(Structural(evaluation="exact")),
     "AsIfAlone, policies drawn": AsIfAlone(LeastSquares(policies=Descended())),
     "WithEstimatedRules": WithEstimatedRules(Structural()),
     "both": WithEstimatedRules(AsIfAlone(LeastSquares())),

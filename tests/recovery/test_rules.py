@@ -114,7 +114,7 @@ def view():
     return learn(game, iterations=4, episodes=90, steps=9, record=True, seed=0).seen_by(0)
 
 
-@pytest.mark.parametrize("by", [LeastSquares(), Replay(0.1), AsIfAlone(Structural(1))])
+@pytest.mark.parametrize("by", [LeastSquares(), Replay(0.1), AsIfAlone(Structural(0.1))])
 @pytest.mark.parametrize("iterations", [None, 2])
 def test_an_estimator_gets_the_rules_as_they_were_seen_by_then(view, by, iterations):
     wrapped = Recovery(view, of=1, by=WithEstimatedRules(by, iterations))

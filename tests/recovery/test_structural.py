@@ -5,10 +5,12 @@ import naive
 import numpy as np
 import pytest
 from drawn import random_game, random_policies
+from scipy.special import softmax
 from scipy.stats import chi2, chi2_contingency
 
 import malfl
 from malfl import SoftPolicyIteration, Structural, View
+from malfl.evaluation import identifiability
 from malfl.games.soft import improve_all
 from malfl.recovery import EntropyRegularised, Smoothing
 from malfl.recovery.logit import recover_from_logits
@@ -124,12 +126,12 @@ def test_exact_learners_are_read_from_counts(exact_log, agent):
     off = (found.values - true + true.mean()) / found.deviation
     assert 0.5 < np.sqrt((off**2).mean()) < 1.5
     assert found.diagnostics.evidence.error < 1e-5  # logits are exact, but for estimates of pi_h
-    assert found.diagnostics.evidence.prior == pytest.approx(true.var(), rel=0.1)
+    assert found.diagnostics.evidence.prior == pytest.approx(true.var(), rel=0.2)
 
 
 def test_it_is_the_default(exact_log):
     view = exact_log.seen_by(1)
-    named = malfl.recover(view, of=0, by=Structural(least_visits=100, policies=Smoothing(0.5)))
+    named = malfl.recover(view, of=0, by=Structural(None, None, "state", Smoothing(0.5)))
     np.testing.assert_array_equal(malfl.recover(view, of=0).values, named.values)
 
 
@@ -139,32 +141,14 @@ def test_alpha_is_the_scale_of_what_comes_back(exact_log):
     np.testing.assert_allclose(twice, 2 * once, atol=2e-3 * np.ptp(once))
 
 
-def test_least_visits_reach_the_logits(exact_log):
-    view = exact_log.seen_by(1)
-    every, some = (malfl.recover(view, of=0, by=Structural(n)).values for n in (1, 10**4))
-    assert np.abs(every - some).max() > 1e-3
-    with pytest.raises(ValueError, match="nothing to learn from"):
-        malfl.recover(view, of=0, by=Structural(10**9))
-
-
-def test_visits_that_count_are_those_before_the_improvement(exact_log):
-    """An improvement rests on what was tried before it, whatever is tried after it."""
-    view = exact_log.seen_by(1)
-    own = view.own_counts(0)
-    least = int(np.sort(own[0, 3])[-2])  # as often as that is often enough
-    before = [policies[:-1] for policies in malfl.estimate_policies(view)]
-    logits = replace(structural_logits(view.dynamics, before, 0, 3.0), known=own[:-1] >= least)
-    assert (logits.known != (own[1:] >= least)).any()
-    expected = recover_from_logits(logits, own[1:], 3.0).values
-    found = malfl.recover(view, of=0, by=Structural(least)).values
-    np.testing.assert_array_equal(found, expected)
-
-
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"least_visits": 0}, ValueError, "least_visits must be at least 1, got 0"),
-        ({"least_visits": 1.5}, TypeError, "least_visits must be a whole number, got 1.5"),
+        ({"beta": 0}, ValueError, r"beta must lie in \(0, 1\], got 0"),
+        ({"beta": 1.5}, ValueError, r"beta must lie in \(0, 1\], got 1.5"),
+        ({"beta": 0.1, "evaluation": "exact"}, ValueError, "beta must be None for exact values"),
+        ({"evaluation": "sarsa"}, ValueError, "evaluation must be one of td, exact"),
+        ({"reward_class": "action"}, ValueError, "reward_class must be one of state"),
         ({"policies": "all"}, TypeError, "policies must be of type PolicyFit"),
     ],
 )
@@ -178,9 +162,9 @@ def test_policies_are_estimated_as_asked(exact_log):
     fit = EntropyRegularised(0.3)
     policies = [history[:-1] for history in malfl.estimate_policies(view, fit)]
     own = view.own_counts(0)
-    logits = replace(structural_logits(view.dynamics, policies, 0, 3.0), known=own[:-1] >= 100)
+    logits = structural_logits(view.dynamics, policies, 0, 3.0)
     expected = recover_from_logits(logits, own[1:], 3.0).values
-    found = malfl.recover(view, of=0, by=Structural(policies=fit)).values
+    found = malfl.recover(view, of=0, by=Structural(evaluation="exact", policies=fit)).values
     np.testing.assert_array_equal(found, expected)
     assert np.abs(found - malfl.recover(view, of=0).values).max() > 1e-3
 
@@ -308,13 +292,11 @@ def small_log(request):
     return malfl.learn(game, EXACTLY, alpha=ALPHA, iterations=4, episodes=200, steps=50, seed=0)
 
 
-@pytest.mark.parametrize("least_visits", [1, 10**3])
-def test_the_next_policy_is_the_softmax_of_exact_values(small_log, least_visits):
-    """How often an action was tried does not matter to what is expected of it."""
+def test_the_next_policy_is_the_softmax_of_exact_values(small_log):
     agent = small_log.game.n_agents - 1
     for observer in {None, 0} - {agent}:
         view = replace(small_log.seen_by(observer), alpha=1.3)
-        estimator = Structural(least_visits)
+        estimator = Structural(evaluation="exact")
         prepared = estimator.prepare(view, agent, np.random.default_rng(0))
         found, policies = prepared.reward(3), malfl.estimate_policies(view)
         for h in (3, 1):
@@ -329,7 +311,7 @@ def test_the_next_policy_is_predicted_where_little_is_known(small_log):
     counts = view.counts.copy()
     counts[3, 2] = 0
     view = replace(view, counts=counts)
-    prepared = Structural().prepare(view, agent, np.random.default_rng(0))
+    prepared = Structural(evaluation="exact").prepare(view, agent, np.random.default_rng(0))
     found = prepared.reward(3)
     values = np.where(np.arange(4) == 1, np.nan, found.values)
     policies = [
@@ -340,10 +322,86 @@ def test_the_next_policy_is_predicted_where_little_is_known(small_log):
     np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-10)
 
 
-def test_numbers_of_improvements_come_in_any_order(small_log):
+@pytest.mark.parametrize("by", [Structural(), Structural(0.2, reward_class="state-action")])
+def test_numbers_of_improvements_come_in_any_order(small_log, by):
     """One preparation says the same as one for each."""
     view, agent = small_log.seen_by(None), small_log.game.n_agents - 1
-    shared = Structural(least_visits=20).prepare(view, agent, np.random.default_rng(0))
+    shared = by.prepare(view, agent, np.random.default_rng(0))
     for number in (3, 1, 2, 3):
-        alone = malfl.recover(view.first(number + 1), of=agent, by=Structural(least_visits=20))
+        alone = malfl.recover(view.first(number + 1), of=agent, by=by)
         np.testing.assert_array_equal(shared.reward(number).values, alone.values)
+
+
+@pytest.fixture(scope="module")
+def td_game():
+    rng = np.random.default_rng(1)
+    return random_game(rng, (3, 2), 6, stochastic=True, state_rewards=True, gamma=0.9)
+
+
+def learned_log(game, beta, episodes, **options):
+    by = SoftPolicyIteration(beta=beta)
+    given = {"alpha": ALPHA, "iterations": 6, "episodes": episodes, "steps": 100, "seed": 2}
+    return malfl.learn(game, by, **given | options)
+
+
+@pytest.mark.parametrize("beta", [0.03, 0.3])
+def test_learners_by_temporal_differences_are_told_from_exact_ones(td_game, beta):
+    log = learned_log(td_game, beta, 300)
+    found = malfl.recover(log.seen_by(1), of=0, by=Structural())
+    assert found.diagnostics.beta == pytest.approx(beta, rel=0.5)
+    known = malfl.recover(log.seen_by(1), of=0, by=Structural(beta))
+    assert known.diagnostics.beta == beta
+    true = td_game.rewards[0] - td_game.rewards[0].mean()
+    for one in (found, known):
+        off = (one.values - one.values.mean() - true) / one.deviation
+        assert np.sqrt((off**2).mean()) < 2
+        assert malfl.correlation(one, true).pearson > 0.9
+
+
+def test_values_on_their_way_are_not_taken_for_exact_ones(td_game):
+    """With few steps of a small size all values are still near zero."""
+    off = []
+    for seed in range(5):
+        view = learned_log(td_game, 0.01, 20, seed=seed).seen_by(1)
+        for by in (Structural(0.01), Structural(evaluation="exact")):
+            error = malfl.recover(view, of=0, by=by).values - td_game.rewards[0]
+            off.append(((error - error.mean()) ** 2).mean())
+    assert np.mean(off[::2]) < 0.7 * np.mean(off[1::2])
+
+
+def test_the_next_policy_is_the_softmax_of_learned_values(td_game):
+    log = learned_log(td_game, 0.05, 20)
+    view = log.seen_by(1)
+    prepared = Structural(0.05).prepare(view, 0, np.random.default_rng(0))
+    found, policies = prepared.reward(3), malfl.estimate_policies(view)
+    now = [policy[3] for policy in policies]
+    theirs = naive.learned_mean(td_game, now, 0, ALPHA, 0.05, view.own_counts(0)[3], found.values)
+    expected = softmax(theirs / ALPHA, axis=-1)
+    np.testing.assert_allclose(prepared.next_policy(found, 3), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("reward_class", ["state-action", "joint-action"])
+@pytest.mark.parametrize("evaluation", ["td", "exact"])
+def test_rewards_of_actions_are_read_from_counts(td_game, reward_class, evaluation):
+    rng = np.random.default_rng(3)
+    shape = (6, 3) if reward_class == "state-action" else (6, 6)
+    reward = rng.normal(size=shape)
+    full = reward[:, td_game.own_actions[0]] if reward_class == "state-action" else reward
+    game = td_game.with_rewards([full, rng.normal(size=6)])
+    log = malfl.learn(
+        game, SoftPolicyIteration(beta=0.02, evaluation=evaluation), alpha=ALPHA, iterations=15,
+        episodes=2000, steps=100, seed=0,
+    )  # fmt: skip
+    by = Structural(None if evaluation == "exact" else 0.02, evaluation, reward_class)
+    found = malfl.recover(log.seen_by(1), of=0, by=by)
+    assert found.reward_class == reward_class
+    assert found.values.shape == found.deviation.shape == shape
+    policies = [policy[:-2] for policy in log.policies]
+    nothing = identifiability.open_directions(game, policies, 0, reward_class)
+
+    def seen(values):
+        return values.ravel() - nothing @ (nothing.T @ values.ravel())
+
+    ours, theirs = seen(found.values), seen(reward)
+    cosine = ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)
+    assert cosine > (0.85 if reward_class == "state-action" else 0.8)
