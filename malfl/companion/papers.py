@@ -39,11 +39,11 @@ def better_estimators(beta: float) -> dict[str, Estimator]:
     Parameters
     ----------
     beta
-        The learners' step size, which replay knows.
+        The learners' step size, which the structural estimator and replay know.
     """
     return {
         "least squares, R(s)": LeastSquares(),
         "evidence ridge, R(s)": EvidenceRidge(),
-        "structural": Structural(),
+        "structural": Structural(beta),
         "replay": Replay(beta),
     }

@@ -19,15 +19,11 @@ from scipy.sparse import csr_array, eye_array, kron
 from malfl import progress
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics
-from malfl.games.soft import (
-    entropy,
-    entropy_bonus,
-    expectation_over_opponents,
-    or_uniform,
-)
+from malfl.games.soft import entropy, entropy_bonus, expectation_over_opponents, or_uniform
+from malfl.kernels.learned_noise import Reach, relax
 from malfl.recovery.reward import RewardClass
 
-NODES = 12  # of the contour, for an error of 1e-7 of the values
+NODES = 10  # of the contour, for an error of a millionth of the values
 PATH_STEPS = 32  # in which the mean values are followed
 ROUNDS = 60  # of the fixed point for the noise, at most
 CLOSE = 0.02  # how well a variance is known, relative to the largest
@@ -159,23 +155,16 @@ def learned_variances(
     both = rates[:, None] + rates[None, :]
     relaxed = np.where(both > 0, -np.expm1(-both) / np.where(both > 0, both, 1.0), 0.0)
     per_visit = 2 * beta * -np.log1p(-beta) / (2 - beta) * number
-    covariance = np.zeros_like(both)
-    ahead = process.gamma * rates[:, None]
-    own = np.arange(len(rates))
+    covariance, reach = np.zeros_like(both), process.reach
+    given = (
+        Reach(reach.indptr, reach.indices, reach.data), process.policy, rates, relaxed,
+        per_visit * spread, per_visit * process.gamma**2, process.gamma, covariance,
+    )  # fmt: skip
     for _ in range(rounds):
         progress.advance()
-        reached = process.reach @ process.mean(covariance)  # of (s, a), what follows it, and others
-        differ = process.reach @ process.mean(covariance[own, own])
-        differ -= process.reach.multiply(process.mean(reached.T).T).sum(axis=1)
-        source = ahead * reached
-        after = (source + source.T) * relaxed
-        noise = per_visit * (spread + process.gamma**2 * np.maximum(differ, 0.0))
-        after[own, own] += noise * relaxed[own, own]
-        change = np.abs(after - covariance).max()
-        covariance = after
-        if change <= CLOSE * np.abs(covariance).max():
+        if relax(*given) <= CLOSE * covariance.max():
             break
-    return np.asarray(covariance[own, own] + timing)
+    return np.asarray(np.diagonal(covariance) + timing)
 
 
 def _along_the_path(

@@ -40,7 +40,7 @@ NEGLIGIBLE = 15.0  # of log-likelihood: what is less likely by that has no weigh
 LEAST_ERROR = 1e-12  # variance of logits that cannot be told from none
 FIRST_ERROR, LARGEST_ERROR = 0.01, 100.0
 STRIDE = 100.0  # from one variance of errors to the next, before they are looked at closely
-CLOSE = 1.5  # ratio of variances that make no difference
+FAR = 30.0  # ratio of deviations of the prior from which on errors are looked for once more
 RARE = 1e-30  # probability below which none counts
 ROUNDING = 1e-12  # between actions, relative to the largest slope
 
@@ -225,9 +225,9 @@ def _integrate(search: "_Search") -> _Posterior:
     error = _likeliest_error(search, PRIOR_SCALE)
     weighed = _scan(search, error)
     best = max(weighed, key=lambda k: weighed[k].evidence)
-    better = _likeliest_error(search, _deviation(best))
-    if not 1 / CLOSE < better / error < CLOSE:
-        error, weighed = better, _scan(search, better)
+    if error > LEAST_ERROR and not 1 / FAR < _deviation(best) / PRIOR_SCALE < FAR:
+        error = _likeliest_error(search, _deviation(best))
+        weighed = _scan(search, error)
         best = max(weighed, key=lambda k: weighed[k].evidence)
     for k in sorted(range(best - COARSE + 1, best + COARSE), key=lambda k: abs(k - best)):
         if abs(k) <= FARTHEST and k not in weighed:
@@ -304,7 +304,7 @@ def _likeliest_error(search: "_Search", prior: float) -> float:
     bounds = np.log(error / STRIDE), np.log(error * STRIDE)
     best = minimize_scalar(
         lambda log_error: -likelihood(float(np.exp(log_error))), bounds=bounds, method="bounded",
-        options={"xatol": 0.1},
+        options={"xatol": 0.3},
     )  # fmt: skip
     return float(np.exp(best.x))
 

@@ -121,7 +121,7 @@ class _Prepared:
 
         best = minimize_scalar(
             lambda log_beta: -likelihood(float(np.exp(log_beta))),
-            bounds=(np.log(LEAST_BETA), 0.0), method="bounded", options={"xatol": 0.1},
+            bounds=(np.log(LEAST_BETA), 0.0), method="bounded", options={"xatol": 0.25},
         )  # fmt: skip
         if self._estimator.evaluation is None and likelihood(None) > -best.fun:
             return None
