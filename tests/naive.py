@@ -388,6 +388,22 @@ def learned_mean(game, policies, agent, alpha, beta, visits, reward):
     return (exact - expm(-drift) @ exact).reshape(number, own)
 
 
+def noise_round(reach, policy, rates, relaxed, noise, carried, gamma, covariance):
+    """One round for the covariance of learned values, from pair to pair; reach is (S * A_i, S)."""
+    pairs, own = len(rates), policy.shape[1]
+    follow = np.zeros((pairs, pairs))
+    for i, j in itertools.product(range(pairs), repeat=2):
+        follow[i, j] = reach[i, j // own] * policy[j // own, j % own]
+    ahead, after = follow @ covariance, np.zeros((pairs, pairs))
+    for i, j in itertools.product(range(pairs), repeat=2):
+        after[i, j] = gamma * (rates[i] * ahead[i, j] + rates[j] * ahead[j, i])
+        if i == j:
+            each = sum(follow[i, k] * covariance[k, k] for k in range(pairs))
+            mean = follow[i] @ covariance @ follow[i]
+            after[i, i] += noise[i] + carried[i] * (each - mean)
+    return relaxed * after
+
+
 def printed_loss(game, agent, y, reward, shapings, data):
     """Eq. 12 as printed, for each h; ``data[h]`` holds (s, a, s', how often) of D_{h + 1}."""
     joints = joint_actions(game.actions)

@@ -71,6 +71,7 @@ class WithEstimatedRules(Value):
     iterations: int | None = None
 
     needs_steps = True
+    needs_rules = False
 
     def __post_init__(self) -> None:
         check_estimator(self.estimator, "estimator")

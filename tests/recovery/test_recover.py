@@ -384,3 +384,30 @@ def test_what_cannot_show_an_improvement_is_refused_in_these_words(hom):
         Recovery(log, of=0, by=Structural())
     with pytest.raises(ValueError, match=r"^alpha of view "):
         Recovery(replace(log.seen_by(1), alpha=1e200), of=0, by=Structural())
+
+
+def test_a_move_that_the_rules_forbid_is_named():
+    """Transitions by action, state and next state, where there are as many actions as states."""
+    table = np.array([[1, 2, 3, 0], [1, 1, 0, 2], [0, 3, 2, 2], [3, 0, 1, 3]])
+    moves = np.eye(4)[table]
+    game = malfl.MarkovGame(
+        actions=(4,), transitions=moves, rewards=[[0.0, 1.0, -1.0, 3.0]], start=0, gamma=0.9
+    )
+    log = malfl.learn(
+        game, malfl.SoftPolicyIteration(evaluation="exact"), alpha=1.0, iterations=4, episodes=50,
+        steps=100, record=True, seed=0,
+    )  # fmt: skip
+    view = log.seen_by(None)
+    turned = malfl.Dynamics(actions=(4,), transitions=moves.transpose(1, 0, 2), start=0, gamma=0.9)
+    wrong = replace(view, dynamics=turned)
+    before, actions, after = view.episodes[0].moves()
+    allowed = moves.transpose(1, 0, 2)[before, actions, after] > 0
+    step = int(np.argmin(allowed))
+    with pytest.raises(ValueError, match=(
+        f"forbid: in iteration 0, step {step}, joint action {actions[step]} led from state "
+        f"{before[step]} to state {after[step]}"
+    )):  # fmt: skip
+        malfl.recover(wrong, of=0)
+    by = malfl.WithEstimatedRules(malfl.Structural(evaluation="exact"))
+    found, expected = (malfl.recover(one, of=0, by=by) for one in (wrong, view))
+    np.testing.assert_array_equal(found.values, expected.values)
