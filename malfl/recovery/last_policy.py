@@ -78,9 +78,12 @@ class _Prepared:
         self._view, self._agent, self._policies, self._prior = view, agent, policies, prior
 
     def reward(self, improvements: int) -> RecoveredReward:
-        view, last = self._view, slice(improvements, improvements + 1)
+        view = self._view
+        seen = np.flatnonzero(view.counts[: improvements + 1].any(axis=(1, 2)))
+        h = int(seen[-1]) if seen.size else improvements
         if self._prior is None:
-            return log_policy(self._policies[self._agent][improvements], view.alpha)
+            return log_policy(self._policies[self._agent][h], view.alpha)
+        last = slice(h, h + 1)
         moves = reach(view.dynamics, [policies[last] for policies in self._policies], self._agent)
         model = best_response(moves, view.alpha, view.dynamics.gamma)
         counts = view.own_counts(self._agent)[last]

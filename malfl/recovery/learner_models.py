@@ -135,7 +135,7 @@ def q_learning(
         slopes = np.empty((len(played), states, own, states))
         q, q_slopes = np.zeros((states, own)), np.zeros((states * own, states))
         for h, part in enumerate(played):
-            piece = max(1, CALL_STEPS * len(part) // part.steps)
+            piece = max(1, CALL_STEPS * len(part) // max(part.steps, 1))
             for begin in range(0, len(part), piece):
                 end = min(begin + piece, len(part))
                 q_learning_with_slopes(

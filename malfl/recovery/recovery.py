@@ -83,9 +83,16 @@ def check_improvements(view: View, of: int, unvisited: str = "raise") -> None:
     visits = view.counts.sum(axis=2)
     if view.iterations < 2:
         raise ValueError("view must show at least one improvement, got 1 iteration")
-    if (visits.sum(axis=1) == 0).any():
+    seen = visits.sum(axis=1) > 0
+    if unvisited == "raise" and not seen.all():
         raise ValueError(
-            f"view has no steps in iteration {checks.first(visits.sum(axis=1) == 0)[0]}"
+            f"view has no steps in iteration {checks.first(~seen)[0]}; pass unvisited='omit' to do "
+            "without the improvements from it and to it"
+        )
+    if not (seen[:-1] & seen[1:]).any():
+        raise ValueError(
+            f"view must show an improvement, so steps in two iterations in a row; {seen.sum()} of "
+            f"{len(seen)} iterations have steps, and none of these follow each other"
         )
     if unvisited == "raise" and (visits == 0).any():
         h, state = checks.first(visits == 0)

@@ -222,6 +222,7 @@ class Replayed:
             q[:, column : column + width] = rows
         self._logits.slopes[h] = q[:, :-1].reshape(states, own, numbers) / alpha
         self._logits.constants[h] = q[:, -1].reshape(states, own) / alpha
+        self._logits.known[h] = len(steps.codes) > 0
         self._done = h + 1
         reward = self._so_far()
         if reward is not None:

@@ -143,6 +143,7 @@ class _Prepared:
                 exact_values(process) if beta is None else learned_values(process, visits, beta)
             )
             _set(logits, k, *values, view.alpha)
+            logits.known[k] = visits.any()  # nobody knows what was improved where nothing was seen
         return logits
 
     def _add_errors(

@@ -11,6 +11,7 @@ from malfl import Adam, LeastSquares, SoftPolicyIteration
 from malfl.games.soft import marginal_soft_q
 from malfl.learners.soft_policy_iteration import iterate_exactly
 from malfl.recovery import (
+    DEFAULTS,
     EntropyRegularised,
     EvidenceRidge,
     MaximumLikelihood,
@@ -411,3 +412,18 @@ def test_a_move_that_the_rules_forbid_is_named():
     by = malfl.WithEstimatedRules(malfl.Structural(evaluation="exact"))
     found, expected = (malfl.recover(one, of=0, by=by) for one in (wrong, view))
     np.testing.assert_array_equal(found.values, expected.values)
+
+
+@pytest.mark.parametrize("gap", [0, 2, 5])
+@pytest.mark.parametrize("name", [name for name in DEFAULTS if "released" not in name])
+def test_every_estimator_gets_along_with_a_gap(name, gap):
+    """An iteration of which nothing was seen, recorded or only counted."""
+    game = random_game(np.random.default_rng(3), (2, 3), 4, state_rewards=True)
+    log = malfl.learn(game, alpha=0.7, iterations=6, episodes=100, steps=50, record=True, seed=0)
+    view = log.seen_by(0)
+    counts, episodes = view.counts.copy(), list(view.episodes)
+    counts[gap] = 0
+    episodes[gap] = malfl.Episodes(states=[], actions=[], lengths=[], n_states=4, n_joint_actions=6)
+    seen = replace(view, counts=counts, episodes=tuple(episodes))
+    found = malfl.recover(seen, of=1, by=name, unvisited="omit")
+    assert np.isfinite(found.values).any()

@@ -186,12 +186,23 @@ def test_states_not_visited_are_an_error_or_left_out(exact_log):
     assert malfl.correlation(found, exact_log.game.rewards[0]).pearson > 0.98
 
 
-def test_an_iteration_without_steps_is_an_error(exact_log):
+def test_an_iteration_without_steps_is_a_gap(exact_log):
+    """The improvements from it and to it are left out."""
     view = exact_log.seen_by(1)
     counts = view.counts.copy()
+    counts[1] = 0
+    gap = with_counts(view, counts)
+    with pytest.raises(ValueError, match="view has no steps in iteration 1; pass unvisited='omit'"):
+        malfl.recover(gap, of=0)
+    by = Structural(evaluation="exact")
+    found = malfl.recover(gap, of=0, by=by, unvisited="omit")
+    # The only improvement that is left is that of the third policy.
+    last = replace(view, counts=view.counts[2:], own_policies=view.own_policies[2:])
+    expected = malfl.recover(last, of=0, by=by)
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-9)
     counts[2] = 0
-    with pytest.raises(ValueError, match="view has no steps in iteration 2"):
-        malfl.recover(with_counts(view, counts), of=0, unvisited="omit")
+    with pytest.raises(ValueError, match="in two iterations in a row; 2 of 4 iterations have"):
+        malfl.recover(with_counts(view, counts), of=0, by=by, unvisited="omit")
 
 
 def test_one_iteration_shows_no_improvement(exact_log):
