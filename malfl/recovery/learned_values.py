@@ -27,6 +27,7 @@ NODES = 10  # of the contour, for an error of a millionth of the values
 PATH_STEPS = 32  # in which the mean values are followed
 ROUNDS = 60  # of the fixed point for the noise, at most
 CLOSE = 0.02  # how well a variance is known, relative to the largest
+MOST_PAIRS = 2000  # of state and action; in larger games values ahead count as exact
 FASTEST = 1 - 1e-9  # step size that stands for 1
 
 
@@ -106,8 +107,8 @@ def learned_values(
 ) -> tuple[FloatArray, FloatArray]:
     """The mean of values learned from zero, in the form of `exact_values`.
 
-    The exponential of the rates' matrix is a contour integral (Talbot's, as in Weideman and
-    Trefethen 2007) of its resolvents, and these are solved for values of states.
+    The exponential of the rates' matrix is a contour integral of its resolvents (the fixed Talbot
+    method, Abate and Valko 2004), and these are solved for values of states.
 
     Parameters
     ----------
@@ -147,15 +148,17 @@ def learned_variances(
     An update adds beta times what its target is off by. Errors of values that lead to each other
     are correlated: their covariance S solves the Lyapunov equation of the rates, by a fixed point
     in which each entry relaxes at the sum of two rates. What depends on when a seldom tried action
-    was tried comes on top.
+    was tried comes on top. In games of more than `MOST_PAIRS` pairs of state and action the
+    correlations are left out.
     """
     beta = min(beta, FASTEST)
     rates, number = _rates(visits, beta), visits.ravel()
     spread, timing = _along_the_path(process, rates, beta, number, reward)
-    both = rates[:, None] + rates[None, :]
-    relaxed = np.where(both > 0, -np.expm1(-both) / np.where(both > 0, both, 1.0), 0.0)
     per_visit = 2 * beta * -np.log1p(-beta) / (2 - beta) * number
-    covariance, reach = np.zeros_like(both), process.reach
+    if rates.size > MOST_PAIRS:
+        return np.asarray(per_visit * spread * _relaxed(2 * rates) + timing)
+    relaxed = _relaxed(rates[:, None] + rates[None, :])
+    covariance, reach = np.zeros_like(relaxed), process.reach
     given = (
         Reach(reach.indptr, reach.indices, reach.data), process.policy, rates, relaxed,
         per_visit * spread, per_visit * process.gamma**2, process.gamma, covariance,
@@ -179,10 +182,7 @@ def _along_the_path(
     gains, bonus = process.own @ reward, process.bonus.ravel()
     steps_left = PATH_STEPS - 1 - np.arange(PATH_STEPS)
     once = np.exp(-rates * step)
-    within = np.where(rates > 0, -np.expm1(-rates * step) / np.where(rates > 0, rates, 1.0), step)
-    twice = np.where(
-        rates > 0, -np.expm1(-2 * rates * step) / np.where(rates > 0, 2 * rates, 1.0), step
-    )
+    within, twice = step * _relaxed(rates * step), step * _relaxed(2 * rates * step)
     q = np.zeros_like(gains)
     variance, weight, first, second = (np.zeros_like(gains) for _ in range(4))
     for left in steps_left:
@@ -204,6 +204,11 @@ def _along_the_path(
         q += (1 - once) * (target - q)
     timing = visits * beta**2 * np.maximum(second - first**2, 0.0)
     return variance / np.maximum(weight, np.finfo(float).tiny), timing
+
+
+def _relaxed(rates: FloatArray) -> FloatArray:
+    """How far on its way something is in one unit of time, over its rate."""
+    return np.where(rates > 0, -np.expm1(-rates) / np.where(rates > 0, rates, 1.0), 1.0)
 
 
 def _rates(visits: FloatArray, beta: float) -> FloatArray:

@@ -5,6 +5,7 @@ from drawn import random_game, random_policies
 
 import malfl
 from malfl import SoftPolicyIteration
+from malfl.recovery import learned_values as module
 from malfl.recovery.learned_values import (
     exact_values,
     learned_values,
@@ -104,3 +105,18 @@ def test_variances_are_those_of_learners(beta, episodes, reward_class):
     assert (ratio > 0.5).all()
     assert (ratio < 2).all()
     assert np.abs(off.mean(axis=0) / np.sqrt(expected)).max() < 0.5
+
+
+def test_without_correlations_variances_are_those_of_targets_alone(monkeypatch):
+    """As in large games; never more, since values ahead would add to them."""
+    rng = np.random.default_rng(0)
+    game = random_game(rng, (3, 2), 5, state_rewards=True, gamma=0.9)
+    process = process_of(game, random_policies(game.actions, 5, rng), 0, ALPHA)
+    visits = visited(game, 0, rng)
+    given = process, visits, 0.1, game.rewards[0]
+    whole = learned_variances(*given)
+    monkeypatch.setattr(module, "MOST_PAIRS", 14)
+    alone = learned_variances(*given)
+    np.testing.assert_allclose(alone, learned_variances(*given, rounds=1), rtol=1e-12)
+    assert (alone <= whole).all()
+    assert (alone[visits.ravel() > 0] > 0.3 * whole[visits.ravel() > 0]).all()
