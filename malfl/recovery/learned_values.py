@@ -148,7 +148,7 @@ def learned_variances(
     An update adds beta times what its target is off by. Errors of values that lead to each other
     are correlated: their covariance S solves the Lyapunov equation of the rates, by a fixed point
     in which each entry relaxes at the sum of two rates. What depends on when a seldom tried action
-    was tried comes on top. In games of more than `MOST_PAIRS` pairs of state and action the
+    was tried comes on top. In games of more than ``MOST_PAIRS`` pairs of state and action the
     correlations are left out.
     """
     beta = min(beta, FASTEST)
