@@ -86,6 +86,7 @@ class _Prepared:
         self._estimator, self._view, self._agent = estimator, view, agent
         self._policies, self._counts = policies, view.own_counts(agent)
         self._processes: list[Process] = []
+        self._known: dict[int, tuple[FloatArray, FloatArray]] = {}  # at the estimator's own beta
 
     def reward(self, improvements: int) -> RecoveredReward:
         """See `Prepared`."""
@@ -137,14 +138,20 @@ class _Prepared:
         reward_class = self._estimator.reward_class
         logits = empty_logits(view.dynamics, len(some), self._agent, reward_class)
         for k, h in enumerate(some):
-            process = self._process(h)
-            visits = self._counts[h]
-            values = (
-                exact_values(process) if beta is None else learned_values(process, visits, beta)
-            )
-            _set(logits, k, *values, view.alpha)
-            logits.known[k] = visits.any()  # nobody knows what was improved where nothing was seen
+            _set(logits, k, *self._values(h, beta), view.alpha)
+            # Nobody knows what was improved where nothing was seen.
+            logits.known[k] = self._counts[h].any()
         return logits
+
+    def _values(self, h: int, beta: float | None) -> tuple[FloatArray, FloatArray]:
+        """Of the policy of that number: exact, or learned with a step size."""
+        if beta == self._estimator.beta and h in self._known:
+            return self._known[h]
+        process, visits = self._process(h), self._counts[h]
+        values = exact_values(process) if beta is None else learned_values(process, visits, beta)
+        if beta == self._estimator.beta:
+            self._known[h] = values
+        return values
 
     def _add_errors(
         self,
