@@ -55,18 +55,16 @@ def replay(
         Rows of (s, a^i), (S * A_i, W), and their expectations under the policy, (S, W); updated.
         If ``executed``, values are room to work in.
     """
-    codes, ends, last = steps
-    states, pairs = learner
+    (codes, ends, last), (states, pairs) = steps, learner
     policy, bonus, entropy, gamma, beta, executed = update
-    own, width = q.shape[0] // value.shape[0], q.shape[1]
     unit = numbers - column  # column of no reward
+    own, width = q.shape[0] // value.shape[0], q.shape[1]
     change = np.empty(width)
     first, beyond = np.searchsorted(ends, begin, "right") - 1, np.searchsorted(ends, end)
     for episode in range(first, beyond):
         final = ends[episode + 1]
         for t in range(max(begin, ends[episode]), min(end, final)):
-            code = codes[t]
-            s, i = states[code], pairs[code]
+            s, i = states[codes[t]], pairs[codes[t]]
             if executed and t + 1 < final:
                 j = pairs[codes[t + 1]]
                 ahead = bonus[j]
@@ -91,7 +89,7 @@ def replay(
             if 0 <= unit < width:
                 q[i, unit] += beta * gamma * ahead
                 value[s, unit] += share * beta * gamma * ahead
-            earned = entries[code] - column
+            earned = entries[codes[t]] - column
             if 0 <= earned < width:
                 q[i, earned] += beta
                 value[s, earned] += share * beta

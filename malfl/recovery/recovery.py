@@ -38,8 +38,6 @@ class Recovery:
         self.view, self.of = view, view.check_observed(of)
         self.unvisited = checks.choice(unvisited, "unvisited", get_args(Unvisited))
         check_estimator(by)
-        if getattr(by, "needs_rules", True):  # which only those say that estimate them
-            check_moves(view)
         self.estimator = by
         self.prepared = by.prepare(view, self.of, checks.generator(seed))
 
@@ -52,6 +50,8 @@ class Recovery:
             As `malfl.recover` does.
         """
         part = self.view if improvements is None else self.view.first(improvements + 1)
+        if getattr(self.estimator, "needs_rules", True):  # unless it says that it estimates them
+            check_moves(part)
         if self.estimator.needs_improvements:
             check_improvements(part, self.of, self.unvisited)
         found = self.prepared.reward(part.iterations - 1)

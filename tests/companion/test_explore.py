@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import malfl
-from malfl import Adam, Replay, SoftPolicyIteration, Structural, Training
+from malfl import Adam, LeastSquares, Replay, SoftPolicyIteration, Structural, Training
 from malfl.companion import explore
 from malfl.companion.explore import significant, whole
 from malfl.games import gridworlds
@@ -103,7 +103,7 @@ class TestRecoveredRewards:
 
     def test_where_nothing_is_known_nothing_is_shown(self):
         little = TRAINING.but(steps=1)
-        estimators = {"structural": Structural()}
+        estimators = {"least squares": LeastSquares()}
         picture = explore.recovered_rewards(GAMES, little, estimators, [1], seed=0)
         for found in picture["found"]:
             assert found["reward"].count(None) >= 14  # one state was played in and one reached

@@ -30,10 +30,10 @@ def test_the_papers_policies_are_fitted_by_descent(hom):
     np.testing.assert_array_equal(found.values, alone.values)
 
 
-def test_only_replay_knows_the_learners_step_size():
+def test_who_knows_the_learners_step_size():
     assert better_estimators(0.2) == {
         "least squares, R(s)": LeastSquares(),
         "evidence ridge, R(s)": EvidenceRidge(),
-        "structural": Structural(),
+        "structural": Structural(0.2),
         "replay": Replay(0.2),
     }
