@@ -10,7 +10,6 @@ dq/dt = rate (R + gamma E[q(s', a') + bonus(s', a')] - q).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.linalg import solve
@@ -52,11 +51,6 @@ class Process:
         """The expectation under the own policy of values (S * A_i, ...), shape (S, ...)."""
         weighted = self.policy.ravel().reshape(-1, *[1] * (values.ndim - 1)) * values
         return np.asarray(weighted.reshape(self.states, -1, *values.shape[1:]).sum(axis=1))
-
-    @cached_property
-    def future_entropy(self) -> FloatArray:
-        """The expected entropy of the next state's policy, times gamma, (S * A_i,)."""
-        return np.asarray(self.gamma * (self.reach @ self.entropy))
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,4 +211,5 @@ def _rates(visits: FloatArray, beta: float) -> FloatArray:
 
 def _gains(process: Process) -> FloatArray:
     """What a target holds beside values of next actions: slopes and constants, (S * A_i, K + 1)."""
-    return np.column_stack([process.own.toarray(), process.future_entropy])
+    entropy_ahead = process.gamma * (process.reach @ process.entropy)
+    return np.column_stack([process.own.toarray(), entropy_ahead])

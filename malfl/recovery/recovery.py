@@ -39,6 +39,7 @@ class Recovery:
         self.unvisited = checks.choice(unvisited, "unvisited", get_args(Unvisited))
         check_estimator(by)
         self.estimator = by
+        self._checked = 0  # iterations whose moves are known to be possible
         self.prepared = by.prepare(view, self.of, checks.generator(seed))
 
     def reward(self, improvements: int | None = None) -> RecoveredReward:
@@ -51,23 +52,30 @@ class Recovery:
         """
         part = self.view if improvements is None else self.view.first(improvements + 1)
         if getattr(self.estimator, "needs_rules", True):  # unless it says that it estimates them
-            check_moves(part)
+            check_moves(part, self._checked)
+            self._checked = max(self._checked, part.iterations)
         if self.estimator.needs_improvements:
             check_improvements(part, self.of, self.unvisited)
         found = self.prepared.reward(part.iterations - 1)
         return replace(found, unvisited=np.argwhere(part.counts.sum(axis=-1) == 0))
 
 
-def check_moves(view: View) -> None:
-    """Raise ValueError if a step that was seen leads where the rules say that it cannot."""
+def check_moves(view: View, begin: int = 0) -> None:
+    """Raise ValueError if a step that was seen leads where the rules say that it cannot.
+
+    Parameters
+    ----------
+    begin
+        The first iteration to look at.
+    """
     dynamics, joint = view.dynamics, view.dynamics.n_joint_actions
     states, _ = dynamics.code_parts(0)
     moves = dynamics.transitions.sorted_indices()
-    for h, played in enumerate(view.episodes or ()):
-        for begin in range(0, played.steps, CALL_STEPS):
+    for h, played in enumerate((view.episodes or ())[begin:], begin):
+        for first in range(0, played.steps, CALL_STEPS):
             progress.advance()
-            end = min(begin + CALL_STEPS, played.steps)
-            given = played.packed, states, moves.indptr, moves.indices, begin, end
+            end = min(first + CALL_STEPS, played.steps)
+            given = played.packed, states, moves.indptr, moves.indices, first, end
             if (step := int(first_forbidden(*given))) >= 0:
                 before, actions, after = (int(part[step]) for part in played.moves())
                 raise ValueError(
