@@ -27,6 +27,7 @@ from .play.sampling import sample_counts as sample_counts
 from .play.sampling import sample_episodes as sample_episodes
 from .play.view import View as View
 from .recovery.alone import AsIfAlone as AsIfAlone
+from .recovery.auto import Auto as Auto
 from .recovery.descent import Adam as Adam
 from .recovery.descent import MiniBatchAdam as MiniBatchAdam
 from .recovery.estimator import Estimator as Estimator
@@ -43,4 +44,5 @@ from .recovery.replay import Replay as Replay
 from .recovery.reward import RecoveredReward as RecoveredReward
 from .recovery.rules import WithEstimatedRules as WithEstimatedRules
 from .recovery.structural import Structural as Structural
+from .recovery.verdict import DoubtfulRewardWarning as DoubtfulRewardWarning
 from .studies.study import Study as Study

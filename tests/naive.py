@@ -647,6 +647,24 @@ def deviance(counts, logits):
     return 2 * (shares - log_likelihood(counts, logits)), numbers
 
 
+def expected_deviance(counts, logits):
+    """Its expectation, by the binomial distribution of each count."""
+    expected = 0.0
+    for rows, odds in zip(counts, logits, strict=True):
+        for row, these in zip(rows, odds, strict=True):
+            total = int(sum(row))
+            weights = [math.exp(logit - max(these)) for logit in these]
+            for weight in weights:
+                p = weight / sum(weights)
+                for y in range(1, total + 1):
+                    chance = math.exp(
+                        math.lgamma(total + 1) - math.lgamma(y + 1) - math.lgamma(total - y + 1)
+                        + y * math.log(p) + (total - y) * math.log1p(-p)
+                    )  # fmt: skip
+                    expected += 2 * chance * y * math.log(y / (total * p))
+    return expected
+
+
 def multinomial_information(counts, logits, slopes):
     """Expected information on z of multinomial counts; slopes[h][s][a][z], one choice at a time."""
     size = len(slopes[0][0][0])

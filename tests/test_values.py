@@ -70,6 +70,7 @@ def made():
     squares = malfl.recover(view, of=0, by=malfl.LeastSquares())
     evident = malfl.recover(view, of=0, by=malfl.EvidenceRidge("state-action"))
     path = malfl.recover(view, of=0, by=malfl.PathLikelihood())
+    likeliest = malfl.recover(view, of=0)
     several = [
         game, game.without_rewards(), log, log.training, view, log.episodes[0],
         malfl.SoftPolicyIteration(0.25, "sarsa"), malfl.SoftValueIteration(), malfl.QLearning(0.5),
@@ -77,7 +78,8 @@ def made():
         evident, evident.diagnostics.evidence, evident.determination, structural.diagnostics,
         squares.diagnostics, squares.diagnostics.system, path.diagnostics, NoFit(),
         malfl.Structural(0.3, None, "state-action", MaximumLikelihood()), malfl.Replay(0.5, True),
-        malfl.PathLikelihood(),
+        malfl.PathLikelihood(), malfl.Auto(0.2), likeliest.judgement, likeliest.diagnostics,
+        likeliest.diagnostics.promise,
         malfl.LeastSquares("joint-action", "released"), malfl.EvidenceRidge(weighting="overlap"),
         malfl.Adam(steps=9, rate=0.1), malfl.MiniBatchAdam(9, 0.1), malfl.LastPolicy(Descended()),
         malfl.CausalEntropy(3.0, UniformWhereUnseen(Smoothing(0.1))), malfl.AsIfAlone(malfl.Adam()),
@@ -99,12 +101,13 @@ def made():
 
 
 NAMES = [
-    "Adam", "Adaptive", "AsIfAlone", "AsSaid", "CausalEntropy",
+    "Adam", "Adaptive", "AsIfAlone", "AsSaid", "Auto", "CausalEntropy",
     "ConsistencyFit", "ConsistencySystem",
     "Descended", "Determination", "Dynamics", "EntropyRegularised", "Episodes", "Evidence",
-    "EvidenceRidge", "Forecast", "LastPolicy", "LearningLog", "LeastSquares", "LogitFit",
+    "EvidenceRidge", "Forecast", "Judgement", "LastPolicy", "LearningLog", "LeastSquares",
+    "LikeliestFit", "LogitFit",
     "MarkovGame", "MaximumLikelihood", "MiniBatchAdam", "NoFit", "PathFit", "PathLikelihood",
-    "QLearning", "RandomImprovements", "RecoveredReward", "Replay", "Smoothing",
+    "Promise", "QLearning", "RandomImprovements", "RecoveredReward", "Replay", "Smoothing",
     "SoftPolicyIteration", "SoftValueIteration", "Structural", "Training", "UniformWhereUnseen",
     "View", "WithEstimatedRules", "a bystander", "a game of a table", "a log without episodes",
     "a reward of a path", "a reward with logits", "a reward without a fit", "no episodes",

@@ -7,46 +7,77 @@ import numpy as np
 from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.evaluation.distances import epic, starc
+from malfl.evaluation.identified import identified_correlation
 from malfl.evaluation.metrics import correlation, is_flat, pearson
 from malfl.games.markov import MarkovGame
 from malfl.recovery.reward import RecoveredReward
 
+APART = 0.1  # of two correlations that tell different stories
+
 
 class Comparison(NamedTuple):
-    """How near a reward is to the true one; its first fields are called as in the papers."""
+    """How near a reward is to the true one; PCC, SCC and EPIC are called as in the papers."""
 
+    #: Cosine between the parts that improvements can show; see
+    #: `malfl.recovery.shown.identified_part`. NaN in games too large for it.
+    identified: float
+    STARC: float  #: distance that scale and shapings do not change, in [0, 1]
+    EPIC: float  #: another
     PCC: float  #: Pearson's correlation over states
     SCC: float  #: Spearman's rank correlation over states
-    EPIC: float  #: distance that scale and shapings do not change, in [0, 1]
-    STARC: float  #: another
     #: Root mean square of the errors in posterior deviations, which should be 1; constants aside.
     calibration: float
     states: int  #: how many were compared
     converged: bool
+
+    @property
+    def remark(self) -> str:
+        """Where a plain correlation misleads, why; empty where it does not."""
+        if self.identified - self.PCC > APART:
+            return (
+                "PCC is lower than the correlation of the identified part: the rewards differ by "
+                "a shaping, or in what no improvement shows"
+            )
+        if self.PCC - self.identified > APART:
+            return (
+                "PCC is higher than the correlation of the identified part: much of what the "
+                "rewards share is nothing that an improvement could show"
+            )
+        return ""
 
 
 @progress.interruptible
 def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Comparison:
     """Compare a recovered reward with that of an agent.
 
-    Distances are while the others play uniformly, and NaN where a state's reward is unknown.
-    Nothing (None), the reward of a single state, and the same everywhere have a correlation of 0.
+    Distances are while the others play uniformly. They and ``identified`` are NaN where a state's
+    reward is unknown. Nothing (None), the reward of a single state, and the same everywhere have
+    correlations of 0.
     """
     if reward is None:
-        return Comparison(0.0, 0.0, np.nan, np.nan, np.nan, 0, False)
+        return Comparison(0.0, np.nan, np.nan, 0.0, 0.0, np.nan, 0, False)
     checks.instance(reward, RecoveredReward, "reward", "see malfl.recover")
     checks.instance(game, MarkovGame, "game", "with the true rewards")
     true = game.rewards[game.check_agent(agent)]
     over_states = reward.over_states()
     known = over_states[np.isfinite(over_states)]
     if known.size < 2 or is_flat(known):
-        return Comparison(0.0, 0.0, np.nan, np.nan, np.nan, known.size, reward.converged)
+        return Comparison(0.0, np.nan, np.nan, 0.0, 0.0, np.nan, known.size, reward.converged)
     pcc, scc, states = correlation(reward, true)
-    distances = (np.nan, np.nan)
+    shown, distances = np.nan, (np.nan, np.nan)
     if np.isfinite(reward.values).all():
         given = (reward.values, true, game, game.uniform_policies(), agent)
-        distances = epic(*given), starc(*given)
-    return Comparison(pcc, scc, *distances, _calibration(reward, true), states, reward.converged)
+        distances = starc(*given), epic(*given)
+        shown = _identified(reward, game, agent)
+    calibration = _calibration(reward, true)
+    return Comparison(shown, *distances, pcc, scc, calibration, states, reward.converged)
+
+
+def _identified(reward: RecoveredReward, game: MarkovGame, agent: int) -> float:
+    try:
+        return identified_correlation(reward, game, agent)
+    except ValueError:  # the game is too large for it
+        return np.nan
 
 
 def pearson_of(reward: FloatArray, game: MarkovGame, agent: int) -> float:

@@ -1,6 +1,7 @@
 """Rewards from improvements; one file an estimator."""
 
 from malfl.recovery.alone import AsIfAlone, as_if_alone
+from malfl.recovery.auto import Auto, LikeliestFit
 from malfl.recovery.by_consistency import ByConsistency, ConsistencyFit, Equations
 from malfl.recovery.consistency import ConsistencySystem, consistency_system
 from malfl.recovery.descent import Adam, MiniBatchAdam
@@ -34,11 +35,14 @@ from malfl.recovery.reward import (
 from malfl.recovery.rules import WithEstimatedRules, estimate_rules
 from malfl.recovery.structural import Structural
 from malfl.recovery.targets import improvement_targets
+from malfl.recovery.trust import Promise
+from malfl.recovery.verdict import DoubtfulRewardWarning, Judgement, Verdict
 
 __all__ = [
     "DEFAULTS",
     "Adam",
     "AsIfAlone",
+    "Auto",
     "ByConsistency",
     "CausalEntropy",
     "ConsistencyFit",
@@ -46,13 +50,16 @@ __all__ = [
     "Descended",
     "Determination",
     "Diagnostics",
+    "DoubtfulRewardWarning",
     "EntropyRegularised",
     "Equations",
     "Estimator",
     "EvidenceRidge",
     "Forecast",
+    "Judgement",
     "LastPolicy",
     "LeastSquares",
+    "LikeliestFit",
     "LogitFit",
     "MaximumLikelihood",
     "MiniBatchAdam",
@@ -62,12 +69,14 @@ __all__ = [
     "PathLikelihood",
     "PolicyFit",
     "Prepared",
+    "Promise",
     "RecoveredReward",
     "Replay",
     "RewardClass",
     "Smoothing",
     "Structural",
     "UniformWhereUnseen",
+    "Verdict",
     "WithEstimatedRules",
     "as_if_alone",
     "consistency_system",

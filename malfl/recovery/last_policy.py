@@ -1,6 +1,6 @@
 """Rewards from the last policy seen, as if learning were over: what one would try first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from malfl.play.view import View
 from malfl.recovery.estimator import Prepared
 from malfl.recovery.learner_models import best_response, reach
 from malfl.recovery.next_policy import exact_next_policy
-from malfl.recovery.path import recover_from_path
+from malfl.recovery.path import PathFit, recover_from_path
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import NoFit, RecoveredReward
 from malfl.values import Value, set_fields
@@ -87,7 +87,10 @@ class _Prepared:
         moves = reach(view.dynamics, [policies[last] for policies in self._policies], self._agent)
         model = best_response(moves, view.alpha, view.dynamics.gamma)
         counts = view.own_counts(self._agent)[last]
-        return recover_from_path(model, counts, view.alpha, self._prior)
+        found = recover_from_path(model, counts, view.alpha, self._prior)
+        assert isinstance(found.diagnostics, PathFit)
+        # One policy cannot show whether learning is over.
+        return replace(found, diagnostics=replace(found.diagnostics, promise=None))
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         now = [policies[improvements] for policies in self._policies]

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.linalg import cholesky, eigh, inv
+from numpy.linalg import cholesky, inv
+from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
+from malfl.recovery.prior import PRIOR_SCALE, Posterior, integrate
 from malfl.recovery.reward import (
     Determination,
     Evidence,
@@ -27,16 +29,12 @@ from malfl.recovery.reward import (
     RewardClass,
     determination_of,
 )
+from malfl.recovery.trust import Promise, deviations, informed, promise
 from malfl.values import Value, freeze
 
 MOST_STEPS = 100  # of Newton's method for one pair of variances
 HALVINGS = 30  # of a step that goes too far
 GAIN = 1e-3  # of the log-likelihood that one more step may still promise
-PRIOR_SCALE = 10.0  # median of the prior's deviation, in units of alpha
-GRID = 8  # deviations of the prior looked at per factor of ten ...
-COARSE = 4  # ... of which every fourth at first ...
-FARTHEST = 40  # ... up to so many away from alpha: a factor of 100,000
-NEGLIGIBLE = 15.0  # of log-likelihood: what is less likely by that has no weight
 LEAST_ERROR = 1e-12  # variance of logits that cannot be told from none
 FIRST_ERROR, LARGEST_ERROR = 0.01, 100.0
 STRIDE = 100.0  # from one variance of errors to the next, before they are looked at closely
@@ -77,7 +75,10 @@ class LogitFit(Value):
     converged: bool
     evidence: Evidence
     information: FloatArray  #: (K, K), of the data alone
+    #: Root mean square of what the reward explains of logits, from action to action.
+    explained: float
     unknowns: int  #: numbers of the reward that some logit depends on
+    promise: Promise
     beta: float | None = None  #: step size of the learner, if it learns by temporal differences
 
     def __post_init__(self) -> None:
@@ -110,6 +111,7 @@ def recover_from_logits(
     alpha: float,
     reward_class: RewardClass = "state",
     beta: float | None = None,
+    shown: FloatArray | None = None,
 ) -> RecoveredReward:
     """Fit a reward to the actions seen under improved policies.
 
@@ -131,6 +133,9 @@ def recover_from_logits(
         Whose numbers the slopes belong to.
     beta
         The learner's step size, to be noted.
+    shown
+        An orthonormal basis (K, k) of what the promise is about; by default all that the data say
+        anything of.
 
     Returns
     -------
@@ -150,12 +155,9 @@ def recover_from_logits(
         raise ValueError(f"counts must have shape {logits.constants.shape}, got {counts.shape}")
     choices = _informative(logits, counts, alpha)
     search = _Search(choices)
-    found = _integrate(search)
+    found = _posterior(search)
+    shown = informed(search.information) if shown is None else shown
     touched = _centred(choices).max(axis=(0, 1)) > ROUNDING * np.abs(choices.slopes).max()
-    # A constant is a shaping, or next to one: deviations are of what is left without it.
-    centring = np.where(touched, np.eye(len(touched)) - touched / touched.sum(), 0.0)
-    variances = np.diag(centring @ found.covariance @ centring.T)
-    deviation = alpha * np.sqrt(np.maximum(variances, 0.0))
     shape = (-1,) if reward_class == "state" else (logits.slopes.shape[1], -1)
     return RecoveredReward(
         values=np.where(touched, alpha * found.reward, np.nan).reshape(shape),
@@ -163,12 +165,14 @@ def recover_from_logits(
         diagnostics=LogitFit(
             steps=search.steps,
             converged=found.converged,
-            evidence=Evidence(found.error, found.prior * alpha**2, found.log_likelihood),
+            evidence=Evidence(search.error, found.prior * alpha**2, found.log_likelihood),
             information=search.information / alpha**2,
+            explained=_explained(choices, found.reward),
             unknowns=int(touched.sum()),
+            promise=promise(found, shown, touched),
             beta=beta,
         ),
-        deviation=np.where(touched, deviation, np.nan).reshape(shape),
+        deviation=alpha * deviations(found.covariance, touched).reshape(shape),
     )
 
 
@@ -192,103 +196,33 @@ def glance_at_logits(
     search = _Search(_informative(logits, counts, alpha))
     best = np.zeros(logits.slopes.shape[-1]), -np.inf
     for error in errors:
-        search.climb(PRIOR_SCALE, error)
-        evidence = search.evidence(PRIOR_SCALE, error)
+        search.error = error
+        search.climb(PRIOR_SCALE)
+        evidence = search.evidence(PRIOR_SCALE)
         if evidence <= best[1]:
             break
         best = alpha * search.reward, evidence
     return best
 
 
-class _Posterior(NamedTuple):
-    """Of the reward in units of alpha, its prior's variance integrated over."""
-
-    reward: FloatArray  # (K,), its mean
-    covariance: FloatArray  # (K, K)
-    error: float  # variance of errors beyond those that are known
-    prior: float  # variance of rewards, its geometric mean
-    log_likelihood: float
-    converged: bool
-
-
-class _Weighed(NamedTuple):
-    """The posterior for one variance of the prior."""
-
-    reward: FloatArray
-    covariance: FloatArray
-    evidence: float
-    converged: bool
-
-
-def _integrate(search: "_Search") -> _Posterior:
-    """Integrate over the prior's deviation, at the likeliest variance of errors."""
-    error = _likeliest_error(search, PRIOR_SCALE)
-    weighed = _scan(search, error)
-    best = max(weighed, key=lambda k: weighed[k].evidence)
-    if error > LEAST_ERROR and not 1 / FAR < _deviation(best) / PRIOR_SCALE < FAR:
-        error = _likeliest_error(search, _deviation(best))
-        weighed = _scan(search, error)
-        best = max(weighed, key=lambda k: weighed[k].evidence)
-    for k in sorted(range(best - COARSE + 1, best + COARSE), key=lambda k: abs(k - best)):
-        if abs(k) <= FARTHEST and k not in weighed:
-            weighed[k] = _weigh(search, k, error)
-    order = sorted(weighed)
-    apart = np.gradient(np.array(order, dtype=np.float64)) if len(order) > 1 else np.ones(1)
-    evidence = np.array([weighed[k].evidence for k in order]) + np.log(apart * np.log(10) / GRID)
-    total = float(logsumexp(evidence))
-    shares = np.exp(evidence - total)
-    reward = sum(w * weighed[k].reward for w, k in zip(shares, order, strict=True))
-    covariance = np.zeros_like(search.information)
-    for share, k in zip(shares, order, strict=True):
-        off = weighed[k].reward - reward
-        covariance += share * (weighed[k].covariance + np.outer(off, off))
-    return _Posterior(
-        np.asarray(reward),
-        covariance,
-        error,
-        float(_deviation(shares @ np.array(order)) ** 2),
-        total,
-        all(weighed[k].converged for w, k in zip(shares, order, strict=True) if w > 1e-6),
-    )
-
-
-def _scan(search: "_Search", error: float) -> dict[int, _Weighed]:
-    """Go from one prior to wider and narrower ones until they are not worth a look."""
-    start = COARSE * round(search.guess(error) / COARSE)
-    weighed = {start: _weigh(search, start, error)}
-    for direction in (COARSE, -COARSE):
-        k = start + direction
-        while abs(k) <= FARTHEST:
-            weighed[k] = _weigh(search, k, error)
-            if weighed[k].evidence < max(w.evidence for w in weighed.values()) - NEGLIGIBLE:
-                break
-            k += direction
-    return weighed
-
-
-def _weigh(search: "_Search", k: int, error: float) -> _Weighed:
-    deviation = _deviation(k)
-    converged = search.climb(deviation, error)
-    # The half-Cauchy density of the deviation, by its logarithm.
-    share = deviation / PRIOR_SCALE
-    density = np.log(2 / np.pi * share / (1 + share**2))
-    return _Weighed(
-        search.reward.copy(), search.covariance(deviation),
-        search.evidence(deviation, error) + float(density), converged,
-    )  # fmt: skip
-
-
-def _deviation(k: float) -> float:
-    """The prior's deviation at a place of the grid, in units of alpha."""
-    return float(10.0 ** (k / GRID))
+def _posterior(search: "_Search") -> Posterior:
+    """At the likeliest variance of errors, which hardly depends on the prior's deviation."""
+    search.error = _likeliest_error(search, PRIOR_SCALE)
+    found = integrate(search)
+    size = float(np.sqrt(found.prior))
+    if search.error > LEAST_ERROR and not 1 / FAR < size / PRIOR_SCALE < FAR:
+        search.error = _likeliest_error(search, size)
+        found = integrate(search)
+    return found
 
 
 def _likeliest_error(search: "_Search", prior: float) -> float:
     """The variance of unexplained errors, looked for from a middling one up or down."""
 
     def likelihood(error: float) -> float:
-        search.climb(prior, error)
-        return search.evidence(prior, error)
+        search.error = error
+        search.climb(prior)
+        return search.evidence(prior)
 
     error, highest = FIRST_ERROR, likelihood(FIRST_ERROR)
     step = STRIDE if search.slope_by_error(prior) > 0 else 1 / STRIDE
@@ -310,7 +244,7 @@ def _likeliest_error(search: "_Search", prior: float) -> float:
 
 
 class _Search:
-    """The likeliest reward and errors for given variances, wherever they were before.
+    """The likeliest reward and errors for given variances; see `malfl.recovery.prior.Search`.
 
     Errors are their variances times a pull, which has no variance to divide by.
     """
@@ -319,22 +253,18 @@ class _Search:
         self._choices, self._total = choices, choices.counts.sum(axis=-1, keepdims=True)
         self.reward = np.zeros(choices.slopes.shape[-1])
         self.steps = 0
+        self.error = FIRST_ERROR  # variance beyond what is known
         self._enough = GAIN + np.finfo(np.float64).eps * float(self._total.sum())
         self._pull = np.zeros_like(choices.counts)
-        self._error: float | None = None  # for which it was last linearised
+        self._linearised: float | None = None  # for which variance of errors
+        self._factored = 0.0, np.zeros((0, 0))  # for which prior, and the factor
 
-    def guess(self, error: float) -> float:
-        """About where on the grid the prior's deviation is."""
-        self.climb(PRIOR_SCALE, error)
-        found = float((self._sizes / (self._sizes + PRIOR_SCALE**-2)).sum())
-        size = float(np.sqrt(self.reward @ self.reward / max(found, 1.0)))
-        return float(np.clip(GRID * np.log10(max(size, 1e-9)), -FARTHEST, FARTHEST))
-
-    def climb(self, prior: float, error: float) -> bool:
-        """Find them for these variances; whether they were found."""
-        if self._error is None:
+    def climb(self, prior: float) -> bool:
+        """Find them for this deviation of the prior; whether they were found."""
+        error = self.error
+        if self._linearised is None:
             self._linearise(np.log(self._choices.counts + 0.5), error)
-        elif self._error != error:
+        elif self._linearised != error:
             self._linearise(self._logits(self.reward, self._pull, error), error)
         fresh = False
         for _ in range(MOST_STEPS):
@@ -358,20 +288,31 @@ class _Search:
             fresh = True
         return False
 
-    def evidence(self, prior: float, error: float) -> float:
+    def evidence(self, prior: float) -> float:
         """The likelihood of the counts, with reward and errors integrated out (Laplace)."""
-        value = self._value(self.reward, self._pull, prior, error)
-        return float(value - self._size - 0.5 * np.log1p(prior**2 * self._sizes).sum())
+        value = self._value(self.reward, self._pull, prior, self.error)
+        size = np.log(prior * np.diag(self._factor(prior))).sum()
+        return float(value - self._size - size)
 
     def covariance(self, prior: float) -> FloatArray:
         """Of the reward, (K, K)."""
-        return np.asarray(self._axes / (self._sizes + prior**-2) @ self._axes.T)
+        return np.asarray(cho_solve((self._factor(prior), True), np.eye(len(self.reward))))
 
     def slope_by_error(self, prior: float) -> float:
         """How the evidence rises with the variance of errors, from where it was linearised."""
         back = self._half.swapaxes(1, 2) @ self._inverse.swapaxes(1, 2)
-        part = back @ self._rows @ (self._axes / np.sqrt(self._sizes + prior**-2))
+        rows = (back @ self._rows).reshape(-1, len(self.reward))
+        part = solve_triangular(self._factor(prior), rows.T, lower=True)
         return 0.5 * float((self._pull**2).sum() - (back**2).sum() + (part**2).sum())
+
+    def _factor(self, prior: float) -> FloatArray:
+        """The lower Cholesky factor of the reward's information, the prior's included."""
+        if self._factored[0] != prior:
+            matrix, size = self.information.copy(), len(self.reward)
+            rounding = np.finfo(np.float64).eps * size * float(np.diag(matrix).max())
+            matrix.flat[:: size + 1] += prior**-2 + rounding
+            self._factored = prior, cholesky(matrix)
+        return self._factored[1]
 
     def _logits(self, reward: FloatArray, pull: FloatArray, error: float) -> FloatArray:
         given = self._choices
@@ -379,7 +320,10 @@ class _Search:
         return np.asarray(given.constants + given.slopes @ reward + errors)
 
     def _log_odds(self, logits: FloatArray) -> FloatArray:
-        return np.asarray(log_softmax(np.where(self._choices.known, logits, -np.inf), axis=-1))
+        # SciPy's log_softmax takes three times as long for so few actions.
+        logits = np.where(self._choices.known, logits, -np.inf)
+        logits -= logits.max(axis=-1, keepdims=True)
+        return np.asarray(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)))
 
     def _value(self, reward: FloatArray, pull: FloatArray, prior: float, error: float) -> float:
         """The logarithm of the joint density of counts, errors and reward, but for constants."""
@@ -405,7 +349,7 @@ class _Search:
         the roots of the probabilities; errors included, (1 - u u') D^(1/2) is whitened by the
         Cholesky factor of 1 + (1 - u u') D^(1/2) V D^(1/2) (1 - u u').
         """
-        given, self._error = self._choices, error
+        given, self._linearised = self._choices, error
         self.steps += 1
         odds = np.exp(self._log_odds(logits))
         odds = np.where(given.known, np.maximum(odds, RARE), 0.0)
@@ -426,16 +370,21 @@ class _Search:
         flat = self._rows.reshape(-1, self._rows.shape[-1])
         self.information = flat.T @ flat  # of one array with itself, for half the work
         self._along = flat.T @ self._response.ravel()
-        sizes, self._axes = eigh(self.information)
-        self._sizes = np.maximum(sizes, 0.0)
+        self._factored = 0.0, self.information
         self._size = float(np.log(np.diagonal(factor, axis1=1, axis2=2)).sum())
 
     def _target(self, prior: float) -> tuple[FloatArray, FloatArray]:
         """The likeliest reward and pulls, counts taken for normal."""
-        reward = self._axes @ ((self._axes.T @ self._along) / (self._sizes + prior**-2))
+        reward = cho_solve((self._factor(prior), True), self._along)
         rest = self._response - self._rows @ reward
         white = (self._inverse.swapaxes(1, 2) @ rest[..., None])[..., 0]
         return reward, (self._half.swapaxes(1, 2) @ white[..., None])[..., 0]
+
+
+def _explained(choices: _Choices, reward: FloatArray) -> float:
+    logits = choices.slopes @ reward
+    mean = (logits * choices.known).sum(axis=1) / choices.known.sum(axis=1)
+    return float(np.sqrt(((logits - mean[:, None])[choices.known] ** 2).mean()))
 
 
 def _centred(choices: _Choices) -> FloatArray:

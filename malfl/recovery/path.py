@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.linalg import inv
+from numpy.linalg import eigh, eigvalsh
 from scipy.optimize import OptimizeResult, minimize
-from scipy.special import log_softmax, xlogy
+from scipy.special import log_softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
@@ -26,16 +26,21 @@ from malfl.learners.soft_policy_iteration import SoftPolicyIteration
 from malfl.learners.soft_value_iteration import SoftValueIteration
 from malfl.play.view import View
 from malfl.recovery import learner_models
+from malfl.recovery.deviance import deviance, expected_deviance
 from malfl.recovery.estimator import Prepared
 from malfl.recovery.learner_models import Model
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
+from malfl.recovery.prior import PRIOR_SCALE, at_deviation, integrate
 from malfl.recovery.reward import (
     Determination,
+    Evidence,
     NothingToLearnError,
     RecoveredReward,
     determination_of,
 )
+from malfl.recovery.shown import shown_directions
+from malfl.recovery.trust import Promise, deviations, informed, promise
 from malfl.values import Value, freeze, set_fields
 
 MOST_STEPS = 100
@@ -43,6 +48,8 @@ MOST_STEPS = 100
 LEAST_SCORE = 1e-6
 PATIENCE, GAIN = 10, 0.01  # steps in which the log-likelihood must grow by so much
 STOPPED = 99  # SciPy's status of a search ended by what follows it
+CHANCE = 2.0  # deviations of a deviance that chance may bring about
+LEAST_FREEDOM = 1.0  # of a deviance's expectation, to compare with it
 ROUNDING = 1e-12  # slopes below this share of the largest are none
 
 #: Learners whose path can be fitted.
@@ -58,14 +65,16 @@ class PathFit(Value):
     """The likeliest reward for a whole path of learning."""
 
     steps: int
-    log_likelihood: float
+    log_likelihood: float  #: at the reward found
+    evidence: Evidence
     gradient: float  #: norm of the log-likelihood's slope, relative to one by chance
     converged: bool
     information: FloatArray  #: (S, S), of the data alone
     unknowns: int  #: states whose reward some policy depends on
-    #: The deviance for each degree of freedom. It is 1 or less if the agent learns that way. Far
+    #: The deviance relative to what chance leaves, so about 1 if the agent learns that way. Far
     #: above, the reward explains little of what was seen.
     misfit: float
+    promise: Promise | None  #: None if nothing can show that the agent learns that way
     learner: Learner | None = None  #: how the agent is assumed to learn
 
     def __post_init__(self) -> None:
@@ -95,7 +104,8 @@ class PathLikelihood(Value):
         Q-learning (needs recorded episodes). Of several the likeliest is chosen; those that need
         steps are left out where no episodes were recorded, unless nothing else is left.
     prior
-        Standard deviation of rewards, in units of alpha.
+        Standard deviation of rewards, in units of alpha; by default it is integrated over, see
+        `malfl.recovery.prior`.
     policies
         How policies are estimated.
 
@@ -106,15 +116,16 @@ class PathLikelihood(Value):
     """
 
     learners: tuple[Learner, ...] = MODELLED
-    prior: float = 10.0
+    prior: float | None = None
     policies: PolicyFit = Smoothing()
 
     needs_improvements = True
 
     def __post_init__(self) -> None:
         checks.sequence(self.learners, "learners", "such as (SoftPolicyIteration(),)")
-        prior = checks.squarable(self.prior, "prior")
-        set_fields(self, learners=tuple(self.learners), prior=prior)
+        set_fields(self, learners=tuple(self.learners))
+        if self.prior is not None:
+            set_fields(self, prior=checks.squarable(self.prior, "prior"))
         check_fit(self.policies)
         if not self.learners:
             raise ValueError("learners must name at least one, got none")
@@ -149,18 +160,19 @@ class _Prepared:
 
     def reward(self, improvements: int) -> RecoveredReward:
         view, counts = self._view, self._counts[1 : improvements + 1]
+        shown = shown_directions(view.dynamics, self._agent, "state")
         found: list[tuple[float, RecoveredReward]] = []
         nothing = None
         for one in self._learners:
             model = model_of(one, view, self._agent, self._policies, improvements)
             try:
-                fit = recover_from_path(model, counts, view.alpha, self._estimator.prior)
+                fit = recover_from_path(model, counts, view.alpha, self._estimator.prior, shown)
             except NothingToLearnError as error:
                 nothing = error
             else:
                 assert isinstance(fit.diagnostics, PathFit)
                 known = replace(fit, diagnostics=replace(fit.diagnostics, learner=one))
-                found.append((fit.diagnostics.log_likelihood, known))
+                found.append((fit.diagnostics.evidence.log_likelihood, known))
         if nothing and not found:
             raise nothing
         return max(found, key=lambda one: one[0])[1]
@@ -211,11 +223,16 @@ def model_of(
 
 
 def recover_from_path(
-    model: Model, counts: FloatArray, alpha: float, prior: float = 10.0
+    model: Model,
+    counts: FloatArray,
+    alpha: float,
+    prior: float | None = None,
+    shown: FloatArray | None = None,
 ) -> RecoveredReward:
     """Find the likeliest reward of the state, with a normal prior.
 
     Steps are those of SciPy's exact trust region, with the expected information as the curvature.
+    Where the path misfits, deviations are wider by the root of the misfit.
 
     Parameters
     ----------
@@ -226,12 +243,15 @@ def recover_from_path(
     alpha
         Entropy coefficient: rewards are known in its units only.
     prior
-        Standard deviation of rewards, in units of alpha.
+        Standard deviation of rewards, in units of alpha; by default it is integrated over.
+    shown
+        An orthonormal basis (S, k) of what the promise is about; by default all that the data say
+        anything of.
 
     Returns
     -------
     RecoveredReward
-        With ``misfit``: about 1 or less if this is how the agent learns.
+        With ``misfit``: about 1 if this is how the agent learns.
 
     Raises
     ------
@@ -241,40 +261,94 @@ def recover_from_path(
         If no policy that was seen depends on the reward.
     """
     counts, alpha = checks.counts(counts, "counts"), checks.squarable(alpha, "alpha")
-    scales = _Scales(model, counts, alpha, checks.squarable(prior, "prior"))
+    given = None if prior is None else checks.squarable(prior, "prior")
+    scales = _Scales(model, counts, alpha)
     start = scales.weigh(np.zeros(counts.shape[1]))
     if not start.touched.any():
         raise NothingToLearnError(
             "the policies that were seen do not depend on a reward of the state; there is nothing "
             "to learn from"
         )
-    by_chance = float(np.sqrt(np.trace(start.information)))  # about the length of a score
-    end = minimize(
-        scales.loss, start.reward, jac=scales.slope, hess=scales.curvature, method="trust-exact",
-        options={"gtol": LEAST_SCORE * by_chance, "maxiter": MOST_STEPS}, callback=_Patience(),
-    )  # fmt: skip
-    now = scales.weigh(end.x)
+    peak = _climb(scales, start.reward, given or PRIOR_SCALE)
+    if given is None:
+        # The likelihood counts as quadratic around the likeliest reward for the likeliest prior.
+        rough = integrate(_Around(peak.weighed))
+        again = _climb(scales, peak.weighed.reward, float(np.sqrt(rough.prior)))
+        peak = again._replace(steps=peak.steps + again.steps)
+        found = integrate(_Around(peak.weighed))
+    else:
+        found = at_deviation(_Around(peak.weighed), given)
+    now = scales.weigh(found.reward)
     touched = start.touched | now.touched
-    unit = np.eye(len(touched))
-    covariance = inv(now.information)
-    # A constant is a shaping, or next to one: deviations are of what is left without it.
-    centring = np.where(touched, unit - touched / touched.sum(), 0.0)
-    spread = np.sqrt(np.maximum(np.diag(centring @ covariance @ centring.T), 0.0))
-    learned = (now.information - unit / prior**2) / alpha**2
+    shown = informed(now.information) if shown is None else shown
+    misfit, error = _misfit(scales.counts, now, found.prior)
+    wide = found._replace(covariance=found.covariance * np.fmax(misfit, 1.0))
     return RecoveredReward(
         values=np.where(touched, alpha * now.reward, np.nan),
         reward_class="state",
         diagnostics=PathFit(
-            steps=end.nit,
+            steps=peak.steps,
             log_likelihood=now.log_likelihood,
-            gradient=float(np.linalg.norm(now.score)) / by_chance,
-            converged=end.status in (0, STOPPED),
-            information=learned,
+            evidence=Evidence(error, found.prior * alpha**2, found.log_likelihood),
+            gradient=peak.gradient,
+            converged=peak.converged,
+            information=now.information / alpha**2,
             unknowns=int(touched.sum()),
-            misfit=_misfit(counts, now.log_likelihood, int(touched.sum())),
+            misfit=misfit,
+            promise=promise(wide, shown, touched),
         ),
-        deviation=np.where(touched, alpha * spread, np.nan),
+        deviation=alpha * deviations(wide.covariance, touched),
     )
+
+
+class _Peak(NamedTuple):
+    """The likeliest reward for one deviation of the prior."""
+
+    weighed: "_Weighed"
+    steps: int
+    gradient: float
+    converged: bool
+
+
+def _climb(scales: "_Scales", start: FloatArray, prior: float) -> _Peak:
+    by_chance = float(np.sqrt(np.trace(scales.weigh(start).information)))  # about a score's length
+    scales.prior = prior**-2
+    end = minimize(
+        scales.loss, start, jac=scales.slope, hess=scales.curvature, method="trust-exact",
+        options={"gtol": LEAST_SCORE * by_chance, "maxiter": MOST_STEPS}, callback=_Patience(),
+    )  # fmt: skip
+    gradient = float(np.linalg.norm(scales.slope(end.x))) / by_chance
+    return _Peak(scales.weigh(end.x), int(end.nit), gradient, end.status in (0, STOPPED))
+
+
+class _Around:
+    """The log-likelihood around a reward, taken for quadratic; see `malfl.recovery.prior.Search`.
+
+    Its slope there and the expected information say what it is elsewhere.
+    """
+
+    def __init__(self, weighed: "_Weighed") -> None:
+        self._centre, self.information = weighed, weighed.information
+        sizes, self._axes = eigh(weighed.information)
+        self._sizes = np.maximum(sizes, 0.0)
+        self._along = self._axes.T @ (weighed.score + weighed.information @ weighed.reward)
+        self.reward = weighed.reward
+
+    def climb(self, prior: float) -> bool:
+        """Find the likeliest reward for this deviation of the prior; always found."""
+        self.reward = self._axes @ (self._along / (self._sizes + prior**-2))
+        return True
+
+    def evidence(self, prior: float) -> float:
+        """The logarithm of the likelihood, the reward integrated out."""
+        off = self.reward - self._centre.reward
+        value = self._centre.log_likelihood + off @ self._centre.score
+        value -= 0.5 * (off @ self.information @ off + self.reward @ self.reward / prior**2)
+        return float(value - 0.5 * np.log1p(prior**2 * self._sizes).sum())
+
+    def covariance(self, prior: float) -> FloatArray:
+        """Of the reward, (S, S)."""
+        return np.asarray(self._axes / (self._sizes + prior**-2) @ self._axes.T)
 
 
 class _Patience:
@@ -293,20 +367,21 @@ class _Weighed(NamedTuple):
     """A reward in units of alpha, and what the counts say of it."""
 
     reward: FloatArray  # (S,)
+    log_odds: FloatArray  # (G, A_i), of the policies that were seen
     log_likelihood: float
-    objective: float  # that and the logarithm of the prior
-    score: FloatArray  # (S,), derivatives of the objective
-    information: FloatArray  # (S, S), expected, the prior's included
+    score: FloatArray  # (S,), its derivatives
+    information: FloatArray  # (S, S), expected
     touched: npt.NDArray[np.bool_]  # (S,), whether the policies that were seen depend on it
 
 
 class _Scales:
     """Weighs rewards, in units of alpha, by counts; each one once."""
 
-    def __init__(self, model: Model, counts: FloatArray, alpha: float, prior: float) -> None:
-        self._model, self._alpha, self._prior = model, alpha, 1 / prior**2
+    def __init__(self, model: Model, counts: FloatArray, alpha: float) -> None:
+        self._model, self._alpha = model, alpha
+        self.prior = 0.0  # one over its variance
         self._seen = counts.sum(axis=-1) > 0
-        self._counts = counts[self._seen]
+        self.counts = counts[self._seen]
         self._latest: _Weighed | None = None
 
     def weigh(self, reward: FloatArray) -> _Weighed:
@@ -315,40 +390,49 @@ class _Scales:
         return self._latest
 
     def loss(self, reward: FloatArray) -> float:
-        return -self.weigh(reward).objective
+        return 0.5 * self.prior * float(reward @ reward) - self.weigh(reward).log_likelihood
 
     def slope(self, reward: FloatArray) -> FloatArray:
-        return -self.weigh(reward).score
+        return np.asarray(self.prior * reward - self.weigh(reward).score)
 
     def curvature(self, reward: FloatArray) -> FloatArray:
-        return self.weigh(reward).information
+        return self.weigh(reward).information + self.prior * np.eye(len(reward))
 
     def _weigh(self, reward: FloatArray) -> _Weighed:
         progress.advance()
         logits, slopes = (part[self._seen] for part in self._model(self._alpha * reward))
         slopes = self._alpha * slopes
-        total = self._counts.sum(axis=-1, keepdims=True)
+        total = self.counts.sum(axis=-1, keepdims=True)
         log_odds = log_softmax(logits, axis=-1)
         odds = np.exp(log_odds)
         # A slope counts relative to those of the other actions, whence the centring.
         rows = (slopes - odds[:, None, :] @ slopes).reshape(-1, len(reward))
         weights = (total * odds).reshape(-1, 1)
-        likelihood = float((self._counts * log_odds).sum())
-        pull = (self._counts - total * odds).ravel()
+        pull = (self.counts - total * odds).ravel()
         largest = np.abs(slopes).max(initial=0.0)
         return _Weighed(
             reward,
-            likelihood,
-            likelihood - 0.5 * self._prior * float(reward @ reward),
-            pull @ rows - self._prior * reward,
-            rows.T @ (weights * rows) + self._prior * np.eye(len(reward)),
+            log_odds,
+            float((self.counts * log_odds).sum()),
+            pull @ rows,
+            rows.T @ (weights * rows),
             np.abs(rows).max(axis=0, initial=0.0) > ROUNDING * largest,
         )
 
 
-def _misfit(counts: FloatArray, log_likelihood: float, unknowns: int) -> float:
-    """Deviance from the shares seen, for each number that these are more than the reward has."""
-    total = counts.sum(axis=-1, keepdims=True)
-    best = float((xlogy(counts, counts) - xlogy(counts, total)).sum())
-    freedom = int((total > 0).sum()) * (counts.shape[-1] - 1) - unknowns
-    return 2 * (best - log_likelihood) / freedom if freedom > 0 else np.nan
+def _misfit(counts: FloatArray, now: _Weighed, prior: float) -> tuple[float, float]:
+    """The deviance relative to its expectation, and a variance of logits that it shows.
+
+    The latter explains what is left beyond chance. A reward that was fitted takes up as many
+    numbers as the data speak of.
+    """
+    sizes = np.maximum(eigvalsh(now.information), 0.0)
+    spoken = float((sizes / (sizes + 1 / prior)).sum())
+    seen = deviance(counts, now.log_odds)
+    by_chance = float(expected_deviance(counts.sum(axis=-1), now.log_odds).sum()) - spoken
+    if by_chance < LEAST_FREEDOM:
+        return np.nan, np.nan
+    odds = np.exp(now.log_odds)
+    weight = float((counts.sum(axis=-1) * (odds * (1 - odds)).sum(axis=-1)).sum())
+    beyond = seen - by_chance - CHANCE * np.sqrt(2 * by_chance)
+    return seen / by_chance, max(beyond, 0.0) / weight

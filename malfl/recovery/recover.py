@@ -1,11 +1,13 @@
 """From what was seen of an agent to its reward (MA-LfL, Algorithm 2)."""
 
+import warnings
 from typing import Literal
 
 import numpy as np
 
 from malfl import checks, progress
 from malfl.play.view import View
+from malfl.recovery.auto import Auto
 from malfl.recovery.descent import Adam
 from malfl.recovery.estimator import Estimator
 from malfl.recovery.evidence import EvidenceRidge
@@ -17,13 +19,15 @@ from malfl.recovery.recovery import Recovery, Unvisited
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import RecoveredReward
 from malfl.recovery.structural import Structural
+from malfl.recovery.verdict import DoubtfulRewardWarning
 
 Name = Literal[
-    "structural", "replay", "path likelihood", "least squares", "evidence ridge", "adam",
+    "auto", "structural", "replay", "path likelihood", "least squares", "evidence ridge", "adam",
     "as printed", "as released", "last policy", "causal entropy",
 ]  # fmt: skip
 
 DEFAULTS: dict[Name, Estimator] = {
+    "auto": Auto(),
     "structural": Structural(),
     "replay": Replay(),
     "path likelihood": PathLikelihood(),
@@ -38,12 +42,11 @@ DEFAULTS: dict[Name, Estimator] = {
 """Estimators with their defaults, by name."""
 
 
-@progress.interruptible
 def recover(
     view: View,
     *,
     of: int,
-    by: Estimator | Name = "structural",
+    by: Estimator | Name = "auto",
     unvisited: Unvisited = "raise",
     seed: int | np.random.Generator = 0,
 ) -> RecoveredReward:
@@ -56,7 +59,8 @@ def recover(
     of
         The agent observed; not the observer itself.
     by
-        An estimator, such as ``Structural()``, or the name of one in `DEFAULTS`.
+        An estimator, such as ``Structural()``, or the name of one in `DEFAULTS`. By default
+        several are compared, and the likeliest is taken; see `malfl.Auto`.
     unvisited
         What to do if a state was not visited in some iteration: ``"raise"`` an error, or
         ``"omit"`` it. Then equations that need its policy are left out, and where structural
@@ -64,6 +68,11 @@ def recover(
         of the result.
     seed
         Of estimators that draw something: those that fit policies by descent.
+
+    Warns
+    -----
+    DoubtfulRewardWarning
+        If the ``verdict`` of the result is not ``"sound"``.
 
     Raises
     ------
@@ -78,4 +87,23 @@ def recover(
     """
     if isinstance(by, str):
         by = DEFAULTS[checks.choice(by, "by", tuple(DEFAULTS))]
+    found = _recover(view, of=of, by=by, unvisited=unvisited, seed=seed)
+    if found.verdict != "sound":
+        why = "; ".join(found.judgement.reasons)
+        warnings.warn(
+            f"the recovered reward is {found.verdict}: {why}; see its summary()",
+            DoubtfulRewardWarning, stacklevel=2,
+        )  # fmt: skip
+    return found
+
+
+@progress.interruptible
+def _recover(
+    view: View,
+    *,
+    of: int,
+    by: Estimator,
+    unvisited: Unvisited,
+    seed: int | np.random.Generator,
+) -> RecoveredReward:
     return Recovery(view, of=of, by=by, unvisited=unvisited, seed=seed).reward()

@@ -19,12 +19,7 @@ from malfl.kernels.replay import Update, replay, replay_errors
 from malfl.kernels.steps import Learner as Codes
 from malfl.play.view import View
 from malfl.recovery.estimator import Prepared
-from malfl.recovery.logit import (
-    AffineLogits,
-    LogitFit,
-    glance_at_logits,
-    recover_from_logits,
-)
+from malfl.recovery.logit import AffineLogits, glance_at_logits, recover_from_logits
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import (
@@ -33,10 +28,12 @@ from malfl.recovery.reward import (
     RecoveredReward,
     RewardClass,
 )
-from malfl.recovery.structural import SMALL_ERRORS, empty_logits
+from malfl.recovery.shown import shown_directions
+from malfl.recovery.structural import FIRST_BETA, LEAST_BETA, SMALL_ERRORS, empty_logits
 from malfl.values import Value, set_fields
 
-LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
+COARSE, CLOSE = 6, 0.01  # step sizes looked at first; how well the logarithm of one is found
+SEARCH_STEPS = 2_000_000  # by which a step size is found; the first two improvements at least
 BLOCK_BYTES = 2**20  # of the rows that a pass updates; they should stay in the cache
 PASS_STEPS = 2**16  # in one call of a kernel, some milliseconds
 
@@ -114,24 +111,33 @@ class _Prepared:
             self._replays = {beta: self._replay(beta)}  # the others are not needed again
         return self._replays[beta]
 
-    def _replay(self, beta: float) -> "Replayed":
+    def _replay(self, beta: float, rough: FloatArray | None = None) -> "Replayed":
         one, own = self._estimator, self._policies[self._agent]
         return Replayed(
             self._view, self._agent, own, beta=beta, executed=one.executed,
-            reward_class=one.reward_class,
+            reward_class=one.reward_class, rough=rough,
         )  # fmt: skip
 
     def _likeliest(self, improvements: int) -> float:
+        steps = np.cumsum(self._view.counts[:improvements].sum(axis=(1, 2)))
+        some = min(improvements, max(2, int((steps <= SEARCH_STEPS).sum())))
+
+        rough: list[FloatArray] = []  # a reward for which errors count, found by the first replay
+
         def unlikely(log_beta: float) -> float:
-            found = self._replay(float(np.exp(log_beta))).reward(improvements).diagnostics
-            assert isinstance(found, LogitFit)
-            return -found.evidence.log_likelihood
+            replays = self._replay(float(np.exp(log_beta)), *rough)
+            reward, likelihood = replays.glance(some)
+            rough[:] = rough or [reward]
+            return -likelihood
 
         if improvements not in self._found:
+            unlikely(np.log(FIRST_BETA))
+            grid = np.linspace(np.log(LEAST_BETA), 0.0, COARSE)
+            near = int(np.argmin([unlikely(log_beta) for log_beta in grid]))
+            bounds = grid[max(near - 1, 0)], grid[min(near + 1, COARSE - 1)]
             best = minimize_scalar(
-                unlikely, bounds=(np.log(LEAST_BETA), 0.0), method="bounded",
-                options={"xatol": 1e-3},
-            )  # fmt: skip
+                unlikely, bounds=bounds, method="bounded", options={"xatol": CLOSE}
+            )
             self._found[improvements] = float(np.exp(best.x))
         return self._found[improvements]
 
@@ -149,6 +155,8 @@ class Replayed:
         The agent's policies as far as they are known, (n, S, A_i), NaN where unknown.
     beta, executed, reward_class
         As for `malfl.Replay`.
+    rough
+        A reward, flat, for which all variances are then.
 
     Raises
     ------
@@ -165,6 +173,7 @@ class Replayed:
         beta: float,
         executed: bool,
         reward_class: RewardClass = "state",
+        rough: FloatArray | None = None,
     ) -> None:
         if view.episodes is None:
             raise ValueError(
@@ -177,12 +186,19 @@ class Replayed:
         by_class = {"state": self._codes.states, "state-action": self._codes.pairs}
         self._entries = by_class.get(reward_class, joint).astype(np.int64)
         self._logits = empty_logits(view.dynamics, len(self._counts), agent, reward_class)
-        self._done = 0
+        self._done, self._rough = 0, rough
+        self._shown = shown_directions(view.dynamics, agent, reward_class)
 
     def reward(self, improvements: int) -> RecoveredReward:
         """The reward by the first so many improvements; see `recover_from_logits`."""
         logits, counts = self.logits(improvements), self._counts[1 : improvements + 1]
-        return recover_from_logits(logits, counts, self._view.alpha, self._class, self._beta)
+        alpha = self._view.alpha
+        return recover_from_logits(logits, counts, alpha, self._class, self._beta, self._shown)
+
+    def glance(self, improvements: int) -> tuple[FloatArray, float]:
+        """See `glance_at_logits`."""
+        logits, counts = self.logits(improvements), self._counts[1 : improvements + 1]
+        return glance_at_logits(logits, counts, self._view.alpha, SMALL_ERRORS)
 
     def logits(self, improvements: int) -> AffineLogits:
         """Of pi_1, ..., so many; one more than were seen has no variances."""
@@ -237,6 +253,8 @@ class Replayed:
     def _so_far(self) -> FloatArray | None:
         """The reward that the improvements seen so far show, as far as variances need it."""
         done = self._done
+        if self._rough is not None:
+            return self._rough
         if done < len(self._counts):
             counts, alpha = self._counts[1 : done + 1], self._view.alpha
             with suppress(NothingToLearnError):

@@ -1,13 +1,15 @@
 """What a recovery hands out: a reward, and how far it can be trusted."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.linalg import eigvalsh
 
 from malfl import checks
 from malfl.checks import FloatArray, IntArray
+from malfl.recovery.trust import Promise
+from malfl.recovery.verdict import Judgement, Verdict, judge
 from malfl.values import Value, freeze, set_fields
 
 RewardClass = Literal["state", "state-action", "joint-action"]
@@ -47,6 +49,19 @@ class Diagnostics(Protocol):
 
     def lines(self) -> list[str]:
         """The rest in words, for a summary."""
+
+
+@runtime_checkable
+class Promising(Protocol):
+    """A fit that says how far its reward may be off."""
+
+    @property
+    def promise(self) -> Promise | None:
+        """What the posterior promises; None if its assumptions cannot be checked."""
+
+    @property
+    def evidence(self) -> "Evidence":
+        """What the model leaves unexplained, among others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +136,30 @@ class RecoveredReward(Value):
         """
         return self.diagnostics.determination
 
+    @property
+    def verdict(self) -> Verdict:
+        """``"sound"``, ``"doubtful"`` or ``"undetermined"``; see `malfl.recovery.verdict.Judgement`."""
+        return self.judgement.verdict
+
+    @property
+    def judgement(self) -> Judgement:
+        """The verdict, with its reasons and what would help."""
+        fit = self.diagnostics
+        if not isinstance(fit, Promising):
+            return judge(converged=fit.converged, promise=None, error=np.nan, names=())
+        return judge(
+            converged=fit.converged, promise=fit.promise, error=fit.evidence.error,
+            rivals=getattr(fit, "rivals", ()), names=self._names(),
+        )  # fmt: skip
+
+    def _names(self) -> tuple[str, ...]:
+        """Of the entries, in order."""
+        action = "action" if self.reward_class == "state-action" else "joint action"
+        places = np.ndindex(self.values.shape)
+        if self.reward_class == "state":
+            return tuple(f"state {s}" for (s,) in places)
+        return tuple(f"state {s} {action} {a}" for s, a in places)
+
     def over_states(self) -> FloatArray:
         """The reward averaged uniformly over actions, as the paper compares it, shape (S,).
 
@@ -130,20 +169,21 @@ class RecoveredReward(Value):
 
     def summary(self) -> str:
         """What was recovered and how far to trust it, a line for each."""
-        known = np.isfinite(self.values)
-        lines = [
-            f"Reward of the {self.reward_class}: {known.sum()} of {known.size} entries known",
-            "The fit converged." if self.converged else "The fit did NOT converge.",
-            *self.diagnostics.lines(),
-        ]
+        fit, known = self.diagnostics, np.isfinite(self.values)
+        lines = self.judgement.lines()
+        lines += [f"Reward of the {self.reward_class}: {known.sum()} of {known.size} entries known"]
         if known.any():
             low, high = self.values[known].min(), self.values[known].max()
-            lines.insert(1, f"From {low:.4g} to {high:.4g}, up to a shaping")
+            lines += [f"From {low:.4g} to {high:.4g}, up to a shaping; alpha is their unit"]
+        if isinstance(fit, Promising) and fit.promise is not None:
+            lines += fit.promise.lines()
         if self.deviation is not None and known.any():
             typical = float(np.median(self.deviation[known]))
-            lines.append(f"Median posterior deviation {typical:.3g}")
+            lines += [f"Median posterior deviation {typical:.3g}"]
+        lines += ["The fit converged." if self.converged else "The fit did NOT converge."]
+        lines += fit.lines()
         if self.unvisited is not None and len(self.unvisited):
-            lines.append(f"{len(self.unvisited)} pairs of iteration and state were never visited.")
+            lines += [f"{len(self.unvisited)} pairs of iteration and state were never visited."]
         return "\n".join(lines)
 
 

@@ -23,6 +23,7 @@ from malfl.recovery.learned_values import (
 from malfl.recovery.logit import AffineLogits, LogitFit, glance_at_logits, recover_from_logits
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
+from malfl.recovery.shown import shown_directions
 from malfl.values import Value, set_fields
 
 Evaluation = Literal["td", "exact"]
@@ -96,7 +97,8 @@ class _Prepared:
         if beta is not None:
             self._add_errors(logits, some, beta, self._rough(logits, some), ROUNDS)
         reward_class = self._estimator.reward_class
-        return recover_from_logits(logits, self._seen(some), alpha, reward_class, beta)
+        shown = shown_directions(self._view.dynamics, self._agent, reward_class)
+        return recover_from_logits(logits, self._seen(some), alpha, reward_class, beta, shown)
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         """See `Prepared`."""

@@ -33,6 +33,7 @@ from malfl.recovery import (
     forecast,
 )
 from malfl.recovery.policies import entropy_regularised
+from malfl.recovery.reward import Evidence
 
 ALPHA, MODEL_ALPHA, SEED = 0.3, 0.7, 5
 LIMIT = lfl.EXPLAINED
@@ -78,7 +79,8 @@ def found_reward(values, deviation=None, diagnostics=None):
 def path_fit(misfit, learner=None):
     return PathFit(
         steps=1, log_likelihood=-1.0, gradient=0.0, converged=True, information=np.eye(6),
-        unknowns=6, misfit=misfit, learner=learner,
+        unknowns=6, misfit=misfit, learner=learner, evidence=Evidence(0.0, 1.0, -1.0),
+        promise=None,
     )  # fmt: skip
 
 

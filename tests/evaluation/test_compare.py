@@ -11,7 +11,7 @@ from malfl.evaluation.compare import Comparison, compare, pearson_of
 from malfl.evaluation.distances import epic, starc
 from malfl.recovery import NoFit, RecoveredReward
 
-FIELDS = ("PCC", "SCC", "EPIC", "STARC", "calibration", "states", "converged")
+FIELDS = ("identified", "STARC", "EPIC", "PCC", "SCC", "calibration", "states", "converged")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_a_comparison_is_of_correlations_over_states_and_distances_among_uniform
 ):
     true, uniform = game.rewards[agent], [np.full((6, n), 1 / n) for n in game.actions]
     for guess in guesses(game, agent):
-        pcc, scc, far, starc_far, _, states, converged = compare(guess, game, agent)
+        _, starc_far, far, pcc, scc, _, states, converged = compare(guess, game, agent)
         over_states = guess.values.reshape(6, -1).mean(axis=1)
         assert pcc == pytest.approx(stats.pearsonr(over_states, true).statistic)
         assert scc == pytest.approx(stats.spearmanr(over_states, true).statistic)
@@ -57,7 +57,7 @@ def test_a_comparison_is_of_correlations_over_states_and_distances_among_uniform
 def test_a_comparison_is_with_the_reward_of_the_agent_named(game):
     for guess in guesses(game, 0):
         if guess.reward_class != "state-action":  # which is of its own actions
-            first, second = (compare(guess, game, agent)[:4] for agent in (0, 1))
+            first, second = (compare(guess, game, agent)[:5] for agent in (0, 1))
             assert (np.abs(np.subtract(first, second)) > 0.01).all()
 
 
@@ -70,7 +70,7 @@ def test_states_without_a_known_reward_are_left_out_and_not_counted(game):
     values = true + np.random.default_rng(1).normal(size=6)
     values[[1, 4]] = np.nan
     known = np.isfinite(values)
-    pcc, scc, *distances, _, states, _ = compare(found(values), game, 0)
+    *distances, pcc, scc, _, states, _ = compare(found(values), game, 0)
     assert pcc == pytest.approx(np.corrcoef(values[known], true[known])[0, 1])
     assert scc == pytest.approx(stats.spearmanr(values[known], true[known]).statistic)
     assert states == 4
@@ -102,6 +102,7 @@ def test_what_says_nothing_has_no_correlation_and_no_distance(game, reward, stat
     seen = compare(reward, game, 0)
     assert (seen.PCC, seen.SCC) == (0, 0)
     assert np.isnan([seen.EPIC, seen.STARC, seen.calibration]).all()
+    assert seen.identified == 0
     assert (seen.states, seen.converged) == (states, converged)
 
 

@@ -36,6 +36,12 @@ def of_a_game(states=8, improvements=6, actions=(3, 4)):
     return structural_logits(game, policies, 1, ALPHA)
 
 
+def climbed(search, prior, error):
+    """Whether the likeliest reward for these is found."""
+    search.error = error
+    return search.climb(prior)
+
+
 def planted(seed, error, prior, number, logits=None):
     """A reward of variance ``prior``, errors of variance ``error``, and the counts they lead to."""
     logits, rng = of_a_game() if logits is None else logits, np.random.default_rng(seed)
@@ -264,7 +270,7 @@ def test_likelihood_is_laplaces(seed):
     counts = drawn(slopes @ truth + constants + 0.5 * rng.normal(size=(2, 2, 3)), 300, rng)
     error, prior = 0.2, 3.0
     search = logit._Search(logit._informative(logits, counts, 1.0))
-    assert search.climb(np.sqrt(prior), error)
+    assert climbed(search, np.sqrt(prior), error)
     scale = np.sqrt([prior] * 2 + [error] * 12)
 
     def loss(z):
@@ -291,7 +297,7 @@ def test_likelihood_is_laplaces(seed):
         -mode.fun + np.log(scale).sum() + 7 * np.log(2 * np.pi)
         - 0.5 * np.linalg.slogdet(hessian)[1]
     )  # fmt: skip
-    assert search.evidence(np.sqrt(prior), error) == pytest.approx(laplace, abs=0.02)
+    assert search.evidence(np.sqrt(prior)) == pytest.approx(laplace, abs=0.02)
     np.testing.assert_allclose(search.reward, (mode.x * scale)[:2], atol=0.02)
     covariance = (np.linalg.inv(hessian) * np.outer(scale, scale))[:2, :2]
     np.testing.assert_allclose(search.covariance(np.sqrt(prior)), covariance, atol=0.01)
@@ -303,9 +309,9 @@ def test_the_evidence_falls_and_rises_with_errors_as_its_slope_says():
     for error in (1e-3, 0.01, 0.04, 0.2, 1.0):
         near = []
         for e in (0.99 * error, 1.01 * error):
-            search.climb(2.0, e)
-            near.append(search.evidence(2.0, e))
-        search.climb(2.0, error)
+            climbed(search, 2.0, e)
+            near.append(search.evidence(2.0))
+        climbed(search, 2.0, error)
         slope = (near[1] - near[0]) / (0.02 * error)
         # Numerically taken, what the mode's move adds is in it.
         assert search.slope_by_error(2.0) == pytest.approx(slope, rel=0.15, abs=30)
@@ -321,9 +327,9 @@ def test_the_posterior_is_that_of_all_priors(seed):
     logs = np.linspace(np.log(0.03), np.log(300), 150)
     weights, means, squares = [], [], []
     for deviation in np.exp(logs):
-        search.climb(deviation, error)
+        climbed(search, deviation, error)
         density = 2 / np.pi / 10 / (1 + (deviation / 10) ** 2)
-        weights.append(search.evidence(deviation, error) + np.log(density * deviation))
+        weights.append(search.evidence(deviation) + np.log(density * deviation))
         means.append(ALPHA * search.reward)
         spread = np.diag(search.covariance(deviation)) * ALPHA**2
         squares.append(spread + means[-1] ** 2)
@@ -344,7 +350,7 @@ def test_likelihood_is_nearly_that_of_the_counts():
     counts = np.array([[[900.0, 100], [200, 800]], [[960, 40], [30, 970]]])
     error, prior = 0.05, 2.0
     search = logit._Search(logit._informative(logits, counts, 1.0))
-    search.climb(np.sqrt(prior), error)
+    climbed(search, np.sqrt(prior), error)
 
     def choice(r, h, s):
         """The likelihood of one choice, relative to its best, the difference of errors gone."""
@@ -366,9 +372,7 @@ def test_likelihood_is_nearly_that_of_the_counts():
     grid = search.reward[0] + np.linspace(-6, 6, 61) * 0.3
     integral = sum(density(r) for r in grid) * (grid[1] - grid[0])
     best = (counts * np.log(counts / counts.sum(axis=-1, keepdims=True))).sum()
-    assert search.evidence(np.sqrt(prior), error) == pytest.approx(
-        best + np.log(integral), abs=0.05
-    )
+    assert search.evidence(np.sqrt(prior)) == pytest.approx(best + np.log(integral), abs=0.05)
 
 
 def test_the_variances_found_are_the_likeliest():

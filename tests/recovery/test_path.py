@@ -212,8 +212,16 @@ def test_likelihood_and_misfit_are_the_oracles(learner):
         logits, _ = model(found.values)
         likelihood = naive.log_likelihood(counts, logits)
         assert found.diagnostics.log_likelihood == pytest.approx(likelihood, rel=1e-10)
-        deviance, numbers = naive.deviance(counts, logits)
-        assert found.diagnostics.misfit == pytest.approx(deviance / (numbers - 8), rel=1e-6)
+        assert found.diagnostics.misfit == pytest.approx(misfit(found, counts, logits), rel=1e-6)
+
+
+def misfit(found, counts, logits):
+    """The deviance relative to what chance leaves, less the directions that are determined."""
+    fit = found.diagnostics
+    sizes = np.linalg.eigvalsh(fit.information)
+    spoken = (sizes / (sizes + 1 / fit.evidence.prior)).sum()
+    deviance, _ = naive.deviance(counts, logits)
+    return deviance / (naive.expected_deviance(counts, logits) - spoken)
 
 
 @any_learner
@@ -226,6 +234,7 @@ def test_deviations_are_those_of_the_information(learner):
     covariance = np.linalg.inv(information + np.eye(8) / (prior * ALPHA) ** 2)
     without_mean = np.eye(8) - 1 / 8
     expected = np.sqrt(np.diag(without_mean @ covariance @ without_mean))
+    expected *= np.sqrt(max(found.diagnostics.misfit, 1))
     np.testing.assert_allclose(found.deviation, expected, rtol=1e-6)
     roots = np.sqrt(np.linalg.eigvalsh(information)[1:])
     determined = found.determination
@@ -307,9 +316,10 @@ def test_rounds_in_which_a_state_was_not_seen_do_no_harm(learner):
     np.testing.assert_array_equal(found.unvisited, [[0, 2], [2, 3], [4, 1]])
     assert correlation(found, log.game.rewards[0]).pearson > 0.999
     logits, _ = model_of(learner, gaps, 0, estimate_policies(gaps), 5)(found.values)
-    deviance, numbers = naive.deviance(gaps.own_counts(0)[1:], logits)
+    counts = gaps.own_counts(0)[1:]
+    _, numbers = naive.deviance(counts, logits)
     assert numbers == (5 * 8 - 2) * 3
-    assert found.diagnostics.misfit == pytest.approx(deviance / (numbers - 8), rel=1e-6)
+    assert found.diagnostics.misfit == pytest.approx(misfit(found, counts, logits), rel=1e-6)
     assert found.diagnostics.misfit < 1.5
 
 
@@ -321,7 +331,7 @@ def test_cut_short_is_said(monkeypatch):
     monkeypatch.setattr(path, "MOST_STEPS", 1)
     short = by_path(view, ITERATING).diagnostics
     assert not short.converged
-    assert short.steps == 1
+    assert short.steps == 2  # one for each prior
     assert short.gradient > whole.gradient
 
 

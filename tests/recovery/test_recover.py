@@ -260,7 +260,7 @@ def test_observers_see_each_other_among_three():
     [
         ({"of": 1}, "of must be another agent than the observer, both are 1"),
         ({"of": 2}, r"of must lie in 0..1, got 2"),
-        ({"of": 0, "by": "magic"}, "by must be one of structural, replay, path likelihood"),
+        ({"of": 0, "by": "magic"}, "by must be one of auto, structural, replay, path likelihood"),
         ({"of": 0, "unvisited": "ignore"}, "unvisited must be one of raise, omit"),
     ],
 )

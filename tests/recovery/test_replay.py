@@ -330,7 +330,7 @@ def test_the_step_size_is_found(recorded, evaluation):
     np.testing.assert_array_equal(again.values, found.values)
     for wrong in (0.02, 0.07, 0.14, 0.5):
         assert replay(wrong)[1] < likelihood - 20
-    assert replay(0.1)[1] <= likelihood + 0.1
+    assert replay(0.1)[1] <= likelihood + 0.5  # a deviation of the likeliest, by all steps
 
 
 def of_one_learner(beta, evaluation):

@@ -44,11 +44,14 @@ def test_what_does_not_fit_is_refused(wrong, message):
 def test_the_summary():
     found = RecoveredReward(KNOWN, "state", NoFit(), np.array([1.0, np.nan, 2.0, 4.0]))
     assert found.summary() == (
+        "Verdict: doubtful\n"
+        "- this estimator cannot tell how far its reward may be off\n"
+        "- to do: recover with by='auto', which can\n"
         "Reward of the state: 3 of 4 entries known\n"
-        "From -0.5 to 2, up to a shaping\n"
+        "From -0.5 to 2, up to a shaping; alpha is their unit\n"
+        "Median posterior deviation 2\n"
         "The fit converged.\n"
-        "No equations were solved.\n"
-        "Median posterior deviation 2"
+        "No equations were solved."
     )
     unvisited = RecoveredReward(KNOWN, "state", NoFit(), None, np.array([[0, 1], [2, 1]]))
     assert unvisited.summary().splitlines()[-1] == (
@@ -57,7 +60,7 @@ def test_the_summary():
     none = RecoveredReward(KNOWN, "state", NoFit(), None, np.empty((0, 2)))
     assert none.summary().splitlines()[-1] == "No equations were solved."
     unknown = RecoveredReward(np.full(3, np.nan), "state", NoFit())
-    assert unknown.summary().splitlines()[:2] == [
+    assert unknown.summary().splitlines()[3:5] == [
         "Reward of the state: 0 of 3 entries known", "The fit converged."
     ]  # fmt: skip
 

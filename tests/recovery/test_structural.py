@@ -129,10 +129,11 @@ def test_exact_learners_are_read_from_counts(exact_log, agent):
     assert found.diagnostics.evidence.prior == pytest.approx(true.var(), rel=0.2)
 
 
-def test_it_is_the_default(exact_log):
+def test_its_name_stands_for_the_defaults(exact_log):
     view = exact_log.seen_by(1)
     named = malfl.recover(view, of=0, by=Structural(None, None, "state", Smoothing(0.5)))
-    np.testing.assert_array_equal(malfl.recover(view, of=0).values, named.values)
+    found = malfl.recover(view, of=0, by="structural")
+    np.testing.assert_array_equal(found.values, named.values)
 
 
 def test_alpha_is_the_scale_of_what_comes_back(exact_log):

@@ -171,7 +171,8 @@ def test_rules_that_are_estimated_may_be_those_of_a_world_alone(small):
     log, found = trained_and_recovered(small, SMALL, 1, {"both": by}, agents=[0])
     view = log.seen_by(1)
     guessed = replace(view, dynamics=estimate_rules(view))
-    expected = malfl.recover(as_if_alone(guessed, 0), of=0, unvisited="omit")
+    alone = as_if_alone(guessed, 0)
+    expected = malfl.recover(alone, of=0, by=Structural(), unvisited="omit")
     np.testing.assert_array_equal(found[0].reward.values, expected.values)
 
 

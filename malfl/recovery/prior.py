@@ -1,0 +1,114 @@
+"""A normal prior of rewards whose deviation nobody knows: it is integrated over.
+
+The deviation has a half-Cauchy prior of scale 10 alpha. For each of some deviations on a grid,
+even in the logarithm, Laplace's method gives the posterior of the reward and the evidence. Rewards
+are in units of alpha here.
+"""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from scipy.special import logsumexp
+
+from malfl.checks import FloatArray
+
+PRIOR_SCALE = 10.0  # median of the prior's deviation
+GRID = 8  # deviations of the prior looked at per factor of ten ...
+COARSE = 4  # ... of which every fourth at first ...
+FARTHEST = 40  # ... up to so many away from alpha: a factor of 100,000
+NEGLIGIBLE = 15.0  # of log-likelihood: what is less likely by that has no weight
+LEAST_SHARE = 1e-6  # of the posterior, from which on a deviation must have been searched well
+
+
+class Search(Protocol):
+    """The likeliest reward for a given deviation of the prior, from wherever it was before."""
+
+    reward: FloatArray  #: (K,)
+    information: FloatArray  #: (K, K), of the data alone, at the reward
+
+    def climb(self, prior: float) -> bool:
+        """Find the reward for this deviation; whether it was found."""
+
+    def evidence(self, prior: float) -> float:
+        """The logarithm of the likelihood, the reward integrated out."""
+
+    def covariance(self, prior: float) -> FloatArray:
+        """Of the reward, (K, K)."""
+
+
+class Posterior(NamedTuple):
+    """Of the reward, for one deviation of the prior or with that integrated over."""
+
+    reward: FloatArray  # (K,), its mean
+    covariance: FloatArray  # (K, K)
+    prior: float  # variance of rewards, its geometric mean if several
+    log_likelihood: float
+    converged: bool
+
+
+def integrate(search: Search) -> Posterior:
+    """Integrate over the prior's deviation."""
+    weighed = _scan(search)
+    best = max(weighed, key=lambda k: weighed[k].log_likelihood)
+    for k in sorted(range(best - COARSE + 1, best + COARSE), key=lambda k: abs(k - best)):
+        if abs(k) <= FARTHEST and k not in weighed:
+            weighed[k] = _weigh(search, k)
+    order = sorted(weighed)
+    apart = np.gradient(np.array(order, dtype=np.float64)) if len(order) > 1 else np.ones(1)
+    evidence = np.array([weighed[k].log_likelihood for k in order])
+    evidence += np.log(apart * np.log(10) / GRID)
+    total = float(logsumexp(evidence))
+    shares = np.exp(evidence - total)
+    reward = shares @ np.array([weighed[k].reward for k in order])
+    covariance = np.zeros((reward.size, reward.size))
+    for share, k in zip(shares, order, strict=True):
+        off = weighed[k].reward - reward
+        covariance += share * (weighed[k].covariance + np.outer(off, off))
+    return Posterior(
+        reward,
+        covariance,
+        float(_deviation(shares @ np.array(order)) ** 2),
+        total,
+        all(weighed[k].converged for w, k in zip(shares, order, strict=True) if w > LEAST_SHARE),
+    )
+
+
+def at_deviation(search: Search, deviation: float) -> Posterior:
+    """The posterior for one deviation of the prior, in units of alpha."""
+    converged = search.climb(deviation)
+    covariance, evidence = search.covariance(deviation), search.evidence(deviation)
+    return Posterior(search.reward.copy(), covariance, deviation**2, evidence, converged)
+
+
+def _scan(search: Search) -> dict[int, Posterior]:
+    """Go from one prior to wider and narrower ones until they are not worth a look."""
+    search.climb(PRIOR_SCALE)
+    # How many numbers the data speak of, and how large these are.
+    sizes = np.maximum(np.linalg.eigvalsh(search.information), 0.0)
+    spoken = float((sizes / (sizes + PRIOR_SCALE**-2)).sum())
+    size = float(np.sqrt(search.reward @ search.reward / max(spoken, 1.0)))
+    guess = float(np.clip(GRID * np.log10(max(size, 1e-9)), -FARTHEST, FARTHEST))
+    start = COARSE * round(guess / COARSE)
+    weighed = {start: _weigh(search, start)}
+    for direction in (COARSE, -COARSE):
+        k = start + direction
+        while abs(k) <= FARTHEST:
+            weighed[k] = _weigh(search, k)
+            best = max(w.log_likelihood for w in weighed.values())
+            if weighed[k].log_likelihood < best - NEGLIGIBLE:
+                break
+            k += direction
+    return weighed
+
+
+def _weigh(search: Search, k: int) -> Posterior:
+    """Its evidence includes the half-Cauchy density of the deviation, by its logarithm."""
+    found = at_deviation(search, _deviation(k))
+    share = _deviation(k) / PRIOR_SCALE
+    density = float(np.log(2 / np.pi * share / (1 + share**2)))
+    return found._replace(log_likelihood=found.log_likelihood + density)
+
+
+def _deviation(k: float) -> float:
+    """The prior's deviation at a place of the grid."""
+    return float(10.0 ** (k / GRID))

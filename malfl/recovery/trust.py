@@ -1,0 +1,86 @@
+"""What a posterior promises: how near the reward found is to the true one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numpy.linalg import eigh
+
+from malfl.checks import FloatArray, IntArray
+from malfl.recovery.prior import Posterior
+from malfl.values import Value, freeze
+
+BoolArray = npt.NDArray[np.bool_]
+
+CONFIDENCE = 0.95  # with which a correlation is promised
+DETERMINED = 0.1  # variance, relative to the prior's, up to which the data determine a direction
+WEAK = 0.5  # deviation, relative to the prior's, from which on an entry is hardly known
+DRAWS = 2000  # of rewards from the posterior
+ROUNDING = 1e-9  # of information: directions with less, relative to the largest, are open
+
+
+@dataclass(frozen=True, eq=False)
+class Promise(Value):
+    """What the posterior of a reward says of it, as far as the learner was modelled right."""
+
+    correlation: float  #: to expect with the truth, in what improvements show; the median
+    at_least: float  #: the correlation that is exceeded with a probability of .95
+    directions: int  #: of the reward that improvements show at all
+    determined: int  #: of these, how many the data know to a tenth of the prior's variance
+    #: (k,), entries that are hardly known better than before anything was seen, of the reward as
+    #: one array.
+    weak: IntArray
+
+    def __post_init__(self) -> None:
+        freeze(self.weak)
+
+    def lines(self) -> list[str]:
+        """For a summary."""
+        return [
+            f"Correlation with the true reward, if the model is right: {self.correlation:.3f} to "
+            f"be expected, {self.at_least:.3f} or more with a probability of {CONFIDENCE:.0%}",
+            f"Directions determined: {self.determined} of {self.directions}",
+        ]
+
+
+def deviations(covariance: FloatArray, touched: BoolArray) -> FloatArray:
+    """Of the entries (K,) of a reward that some policy depends on, NaN for others.
+
+    A constant is a shaping, or next to one: they are of what is left without it.
+    """
+    centring = np.where(touched, np.eye(len(touched)) - touched / touched.sum(), 0.0)
+    spread = np.diag(centring @ covariance @ centring.T)
+    return np.where(touched, np.sqrt(np.maximum(spread, 0.0)), np.nan)
+
+
+def informed(information: FloatArray) -> FloatArray:
+    """An orthonormal basis (K, k) of the directions that the data say anything of."""
+    sizes, axes = eigh(information)
+    return np.asarray(axes[:, sizes > ROUNDING * max(float(sizes.max()), 0.0)])
+
+
+def promise(found: Posterior, shown: FloatArray, touched: BoolArray) -> Promise:
+    """What a posterior says of its mean.
+
+    Parameters
+    ----------
+    shown
+        An orthonormal basis (K, k) of what improvements show; see `informed` and
+        `malfl.recovery.shown.shown_directions`.
+    touched
+        (K,), entries of the reward that some policy depends on.
+    """
+    if shown.shape[1] == 0:
+        return Promise(0.0, 0.0, 0, 0, np.arange(len(touched)))
+    spread, turned = eigh(covariance := shown.T @ found.covariance @ shown)
+    spread, mean = np.maximum(spread, 0.0), turned.T @ (shown.T @ found.reward)
+    draws = np.random.default_rng(0).normal(size=(DRAWS, len(mean)))
+    truths = mean + draws * np.sqrt(spread)
+    lengths = np.linalg.norm(truths, axis=1) * np.linalg.norm(mean)
+    likeness = truths @ mean / np.where(lengths > 0, lengths, 1.0)
+    least, middle = np.quantile(likeness, [1 - CONFIDENCE, 0.5])
+    known = np.diag(covariance) < DETERMINED * found.prior
+    # What is shown of an entry, relative to what the prior says of that.
+    shares = ((shown @ covariance) * shown).sum(axis=1), found.prior * (shown**2).sum(axis=1)
+    weak = np.flatnonzero((shares[0] > WEAK**2 * shares[1]) | ~touched)
+    return Promise(float(middle), float(least), shown.shape[1], int(known.sum()), weak)

@@ -1,0 +1,108 @@
+"""Whether a recovered reward can be relied on, why not, and what would help."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from malfl.recovery.trust import Promise
+from malfl.values import Value
+
+Verdict = Literal["sound", "doubtful", "undetermined"]
+
+SOUND = 0.9  # correlation that a sound result has at least, with 95 % probability
+MOST_ERROR = 3e-3  # variance of logits that a sound result may leave unexplained
+UNDETERMINED = 0.5  # correlation to expect, below which a result is worth nothing
+NAMED = 10  # weak entries that are named
+
+
+class DoubtfulRewardWarning(UserWarning):
+    """A reward was recovered that should not be relied on; its summary says why."""
+
+
+@dataclass(frozen=True)
+class Judgement(Value):
+    """Whether to rely on a reward.
+
+    The verdict is ``"sound"`` if the reward found is promised to correlate with the true one at
+    ``SOUND`` or more, the model of the learner explains what was seen, and the fit came to rest. It
+    is ``"undetermined"`` if what was seen says little, and ``"doubtful"`` otherwise. What is
+    compared is the part of a reward that improvements show.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]  #: why it is not sound; empty if it is
+    advice: tuple[str, ...]  #: what would help
+
+    def lines(self) -> list[str]:
+        """For a summary."""
+        why = [f"- {reason}" for reason in self.reasons]
+        return [f"Verdict: {self.verdict}", *why, *(f"- to do: {one}" for one in self.advice)]
+
+
+def judge(
+    *,
+    converged: bool,
+    promise: Promise | None,
+    error: float,
+    rivals: tuple[tuple[str, float], ...] = (),
+    names: tuple[str, ...],
+) -> Judgement:
+    """Judge a reward by what its fit says of itself.
+
+    Parameters
+    ----------
+    promise
+        None if the estimator promises nothing.
+    error
+        Variance of logits that the model leaves unexplained; NaN if there is nothing to tell it by.
+    rivals
+        Other models that are about as likely, and how far their rewards correlate with this one.
+    names
+        Of the reward's entries.
+    """
+    reasons, advice = [], []
+    if not converged:
+        reasons.append("the fit did not come to rest")
+    if promise is None:
+        reasons.append("this estimator cannot tell how far its reward may be off")
+        advice.append("recover with by='auto', which can")
+        return Judgement("doubtful", tuple(reasons), tuple(advice))
+    if promise.correlation < UNDETERMINED:
+        reasons.append(
+            f"what was seen says little about the reward: {_determined(promise)}, and a "
+            f"correlation of {promise.correlation:.2f} with the true reward is to be expected"
+        )
+    elif promise.at_least < SOUND:
+        reasons.append(
+            f"the correlation with the true reward may be as low as {promise.at_least:.2f} "
+            f"({promise.correlation:.2f} is to be expected): {_determined(promise)}"
+        )
+    if promise.at_least < SOUND:
+        weak = ", ".join(names[k] for k in promise.weak[:NAMED])
+        more = f" and {promise.weak.size - NAMED} more" if promise.weak.size > NAMED else ""
+        where = f"; hardly known: {weak}{more}" if weak else ""
+        advice.append(f"observe more episodes, or more improvements{where}")
+    if not error <= MOST_ERROR:
+        reasons.append(
+            "the agent does not learn as was assumed: logits of its policies are off by "
+            f"{np.sqrt(error):.2g} more than is explained"
+            if error == error
+            else "too little was seen to tell whether the agent learns as was assumed"
+        )
+        advice.append("try other models of the learner, or a reward of actions")
+    apart = [(name, correlation) for name, correlation in rivals if correlation < SOUND]
+    if apart:
+        name, correlation = min(apart, key=lambda each: each[1])
+        reasons.append(
+            f"{name} is about as likely, and its reward correlates with this one at "
+            f"{correlation:.2f} only"
+        )
+    if not reasons:
+        return Judgement("sound", (), ())
+    low = promise.correlation < UNDETERMINED
+    return Judgement("undetermined" if low else "doubtful", tuple(reasons), tuple(advice))
+
+
+def _determined(promise: Promise) -> str:
+    return f"{promise.determined} of {promise.directions} directions are determined"
