@@ -27,7 +27,7 @@ class View(Value):
 
     observer: int | None
     dynamics: Dynamics
-    alpha: float  #: entropy coefficient that the observer takes the others to have
+    alpha: float | None  #: entropy coefficient that the observer takes the others to have, if any
     counts: FloatArray  #: (n, S, A), whole numbers
     own_policies: FloatArray | None  #: (n, S, A_observer)
     episodes: tuple[Episodes, ...] | None = None
@@ -35,7 +35,8 @@ class View(Value):
     def __post_init__(self) -> None:
         if type(self.dynamics) is not Dynamics:
             raise TypeError("dynamics must not carry rewards; pass game.without_rewards()")
-        set_fields(self, alpha=checks.positive(self.alpha, "alpha"))
+        if self.alpha is not None:
+            set_fields(self, alpha=checks.positive(self.alpha, "alpha"))
         checks.sequence(self.counts, "counts", "an array (S, A) for each iteration")
         shapes = [np.shape(part) for part in self.counts]
         for h, shape in enumerate(shapes):
@@ -66,6 +67,11 @@ class View(Value):
             checks.sequence(self.episodes, "episodes", "one of Episodes for each iteration")
             set_fields(self, episodes=tuple(self.episodes))
             _check_episodes(self.episodes, counts)
+
+    @property
+    def unit(self) -> float:
+        """What rewards are recovered in units of: alpha, or 1 where it is not known."""
+        return 1.0 if self.alpha is None else self.alpha
 
     @property
     def iterations(self) -> int:

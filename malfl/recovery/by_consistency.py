@@ -207,7 +207,7 @@ class PreparedByConsistency:
             view.dynamics,
             [policies[:n] for policies in self._policies],
             self._agent,
-            view.alpha,
+            view.unit,
             weights_of(self._counts[:n], weighting),
             view.counts[:n],
         )
@@ -215,7 +215,7 @@ class PreparedByConsistency:
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         """See `malfl.recovery.estimator.Prepared`."""
         now = [policies[improvements] for policies in self._policies]
-        return exact_next_policy(self._view.dynamics, now, self._agent, self._view.alpha, reward)
+        return exact_next_policy(self._view.dynamics, now, self._agent, self._view.unit, reward)
 
 
 def weights_of(counts: FloatArray, weighting: Weighting) -> FloatArray | None:

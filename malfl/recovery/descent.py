@@ -94,7 +94,7 @@ class _PreparedMiniBatch:
     def _go_on(self) -> None:
         h, view, one = len(self._fits), self._view, self._estimator
         newest = [policies[h : h + 2] for policies in self._policies]
-        system = consistency_system(view.dynamics, newest, self._agent, view.alpha, "state")
+        system = consistency_system(view.dynamics, newest, self._agent, view.unit, "state")
         start = self._fits[-1][0].reward if self._fits else None
         fit = descend(system, one.steps, one.rate, start=start)
         self._touched |= system.touched
@@ -112,7 +112,7 @@ class _PreparedMiniBatch:
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         now = [policies[improvements] for policies in self._policies]
         view = self._view
-        return exact_next_policy(view.dynamics, now, self._agent, view.alpha, reward)
+        return exact_next_policy(view.dynamics, now, self._agent, view.unit, reward)
 
 
 def descend(

@@ -82,19 +82,19 @@ class _Prepared:
         seen = np.flatnonzero(view.counts[: improvements + 1].any(axis=(1, 2)))
         h = int(seen[-1]) if seen.size else improvements
         if self._prior is None:
-            return log_policy(self._policies[self._agent][h], view.alpha)
+            return log_policy(self._policies[self._agent][h], view.unit)
         last = slice(h, h + 1)
         moves = reach(view.dynamics, [policies[last] for policies in self._policies], self._agent)
-        model = best_response(moves, view.alpha, view.dynamics.gamma)
+        model = best_response(moves, view.unit, view.dynamics.gamma)
         counts = view.own_counts(self._agent)[last]
-        found = recover_from_path(model, counts, view.alpha, self._prior)
+        found = recover_from_path(model, counts, view.unit, self._prior)
         assert isinstance(found.diagnostics, PathFit)
         # One policy cannot show whether learning is over.
         return replace(found, diagnostics=replace(found.diagnostics, promise=None))
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         now = [policies[improvements] for policies in self._policies]
-        return exact_next_policy(self._view.dynamics, now, self._agent, self._view.alpha, reward)
+        return exact_next_policy(self._view.dynamics, now, self._agent, self._view.unit, reward)
 
 
 def log_policy(policy: FloatArray, alpha: float) -> RecoveredReward:

@@ -50,6 +50,7 @@ PATIENCE, GAIN = 10, 0.01  # steps in which the log-likelihood must grow by so m
 STOPPED = 99  # SciPy's status of a search ended by what follows it
 CHANCE = 2.0  # deviations of a deviance that chance may bring about
 LEAST_FREEDOM = 1.0  # of a deviance's expectation, to compare with it
+MUCH_DEVIANCE = 10.0  # that chance leaves nowhere if it leaves less than that
 ROUNDING = 1e-12  # slopes below this share of the largest are none
 
 #: Learners whose path can be fitted.
@@ -166,7 +167,7 @@ class _Prepared:
         for one in self._learners:
             model = model_of(one, view, self._agent, self._policies, improvements)
             try:
-                fit = recover_from_path(model, counts, view.alpha, self._estimator.prior, shown)
+                fit = recover_from_path(model, counts, view.unit, self._estimator.prior, shown)
             except NothingToLearnError as error:
                 nothing = error
             else:
@@ -183,9 +184,7 @@ class _Prepared:
         learner = fit.learner if isinstance(fit, PathFit) else None
         if not isinstance(learner, SoftValueIteration | QLearning):
             now = [policies[improvements] for policies in self._policies]
-            return exact_next_policy(
-                self._view.dynamics, now, self._agent, self._view.alpha, reward
-            )
+            return exact_next_policy(self._view.dynamics, now, self._agent, self._view.unit, reward)
         model = model_of(learner, self._view, self._agent, self._policies, improvements + 1)
         logits, _ = model(np.nan_to_num(reward.values))
         return np.asarray(np.exp(log_softmax(logits[improvements], axis=-1)))
@@ -206,7 +205,7 @@ def model_of(
     ValueError
         If the learner needs steps and no episodes were recorded.
     """
-    alpha, gamma = view.alpha, view.dynamics.gamma
+    alpha, gamma = view.unit, view.dynamics.gamma
     if isinstance(learner, QLearning):
         if view.episodes is None:
             raise ValueError(
@@ -275,10 +274,10 @@ def recover_from_path(
         rough = integrate(_Around(peak.weighed))
         again = _climb(scales, peak.weighed.reward, float(np.sqrt(rough.prior)))
         peak = again._replace(steps=peak.steps + again.steps)
-        found = integrate(_Around(peak.weighed))
-    else:
-        found = at_deviation(_Around(peak.weighed), given)
+    around = _Around(peak.weighed)
+    found = integrate(around) if given is None else at_deviation(around, given)
     now = scales.weigh(found.reward)
+    evidence = found.log_likelihood + now.log_likelihood - around.log_likelihood(found.reward)
     touched = start.touched | now.touched
     shown = informed(now.information) if shown is None else shown
     misfit, error = _misfit(scales.counts, now, found.prior)
@@ -289,7 +288,7 @@ def recover_from_path(
         diagnostics=PathFit(
             steps=peak.steps,
             log_likelihood=now.log_likelihood,
-            evidence=Evidence(error, found.prior * alpha**2, found.log_likelihood),
+            evidence=Evidence(error, found.prior * alpha**2, evidence),
             gradient=peak.gradient,
             converged=peak.converged,
             information=now.information / alpha**2,
@@ -334,6 +333,12 @@ class _Around:
         self._along = self._axes.T @ (weighed.score + weighed.information @ weighed.reward)
         self.reward = weighed.reward
 
+    def log_likelihood(self, reward: FloatArray) -> float:
+        """What it is taken for."""
+        off = reward - self._centre.reward
+        slope = self._centre.score - 0.5 * self.information @ off
+        return float(self._centre.log_likelihood + off @ slope)
+
     def climb(self, prior: float) -> bool:
         """Find the likeliest reward for this deviation of the prior; always found."""
         self.reward = self._axes @ (self._along / (self._sizes + prior**-2))
@@ -341,9 +346,7 @@ class _Around:
 
     def evidence(self, prior: float) -> float:
         """The logarithm of the likelihood, the reward integrated out."""
-        off = self.reward - self._centre.reward
-        value = self._centre.log_likelihood + off @ self._centre.score
-        value -= 0.5 * (off @ self.information @ off + self.reward @ self.reward / prior**2)
+        value = self.log_likelihood(self.reward) - 0.5 * (self.reward @ self.reward) / prior**2
         return float(value - 0.5 * np.log1p(prior**2 * self._sizes).sum())
 
     def covariance(self, prior: float) -> FloatArray:
@@ -430,9 +433,10 @@ def _misfit(counts: FloatArray, now: _Weighed, prior: float) -> tuple[float, flo
     spoken = float((sizes / (sizes + 1 / prior)).sum())
     seen = deviance(counts, now.log_odds)
     by_chance = float(expected_deviance(counts.sum(axis=-1), now.log_odds).sum()) - spoken
-    if by_chance < LEAST_FREEDOM:
+    if by_chance < LEAST_FREEDOM and seen < MUCH_DEVIANCE:
         return np.nan, np.nan
+    by_chance = max(by_chance, LEAST_FREEDOM)
     odds = np.exp(now.log_odds)
     weight = float((counts.sum(axis=-1) * (odds * (1 - odds)).sum(axis=-1)).sum())
     beyond = seen - by_chance - CHANCE * np.sqrt(2 * by_chance)
-    return seen / by_chance, max(beyond, 0.0) / weight
+    return seen / by_chance, float(max(beyond, 0.0)) / max(weight, 1.0)

@@ -34,7 +34,7 @@ class Recovery:
         seed: int | np.random.Generator = 0,
     ) -> None:
         checks.instance(view, View, "view", "see LearningLog.seen_by")
-        checks.squarable(view.alpha, "alpha of view")
+        checks.squarable(view.unit, "alpha of view")
         self.view, self.of = view, view.check_observed(of)
         self.unvisited = checks.choice(unvisited, "unvisited", get_args(Unvisited))
         check_estimator(by)
@@ -57,7 +57,8 @@ class Recovery:
         if self.estimator.needs_improvements:
             check_improvements(part, self.of, self.unvisited)
         found = self.prepared.reward(part.iterations - 1)
-        return replace(found, unvisited=np.argwhere(part.counts.sum(axis=-1) == 0))
+        unvisited = np.argwhere(part.counts.sum(axis=-1) == 0)
+        return replace(found, unvisited=unvisited, scale_known=part.alpha is not None)
 
 
 def check_moves(view: View, begin: int = 0) -> None:

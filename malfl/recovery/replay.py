@@ -100,9 +100,7 @@ class _Prepared:
             beta = self._estimator.beta or self._likeliest(improvements)
         except NothingToLearnError:  # no step size is likelier than another
             now = [policies[improvements] for policies in self._policies]
-            return exact_next_policy(
-                self._view.dynamics, now, self._agent, self._view.alpha, reward
-            )
+            return exact_next_policy(self._view.dynamics, now, self._agent, self._view.unit, reward)
         logits = self._replayed(beta).logits(improvements + 1)
         return np.asarray(logits.policies(np.nan_to_num(reward.values).ravel())[improvements])
 
@@ -192,13 +190,13 @@ class Replayed:
     def reward(self, improvements: int) -> RecoveredReward:
         """The reward by the first so many improvements; see `recover_from_logits`."""
         logits, counts = self.logits(improvements), self._counts[1 : improvements + 1]
-        alpha = self._view.alpha
+        alpha = self._view.unit
         return recover_from_logits(logits, counts, alpha, self._class, self._beta, self._shown)
 
     def glance(self, improvements: int) -> tuple[FloatArray, float]:
         """See `glance_at_logits`."""
         logits, counts = self.logits(improvements), self._counts[1 : improvements + 1]
-        return glance_at_logits(logits, counts, self._view.alpha, SMALL_ERRORS)
+        return glance_at_logits(logits, counts, self._view.unit, SMALL_ERRORS)
 
     def logits(self, improvements: int) -> AffineLogits:
         """Of pi_1, ..., so many; one more than were seen has no variances."""
@@ -210,7 +208,7 @@ class Replayed:
 
     def _go_on(self, h: int) -> None:
         view, steps = self._view, self._episodes[h].packed
-        alpha, gamma = view.alpha, view.dynamics.gamma
+        alpha, gamma = view.unit, view.dynamics.gamma
         states, own = self._policies.shape[1:]
         policy = or_uniform(self._policies[h])
         bonus = entropy_bonus(policy, alpha)
@@ -256,7 +254,7 @@ class Replayed:
         if self._rough is not None:
             return self._rough
         if done < len(self._counts):
-            counts, alpha = self._counts[1 : done + 1], self._view.alpha
+            counts, alpha = self._counts[1 : done + 1], self._view.unit
             with suppress(NothingToLearnError):
                 return glance_at_logits(self._logits.first(done), counts, alpha, SMALL_ERRORS)[0]
         return None

@@ -82,6 +82,7 @@ class RecoveredReward(Value):
     #: Like values, posterior standard deviations without that of the mean, if there are any.
     deviation: FloatArray | None = None
     unvisited: IntArray | None = None  #: (k, 2), pairs (iteration, state) without data, if data
+    scale_known: bool = True  #: False if alpha was not known, in units of which values are then
 
     def __post_init__(self) -> None:
         checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
@@ -174,7 +175,8 @@ class RecoveredReward(Value):
         lines += [f"Reward of the {self.reward_class}: {known.sum()} of {known.size} entries known"]
         if known.any():
             low, high = self.values[known].min(), self.values[known].max()
-            lines += [f"From {low:.4g} to {high:.4g}, up to a shaping; alpha is their unit"]
+            unit = "" if self.scale_known else ", in units of alpha, which is not known"
+            lines += [f"From {low:.4g} to {high:.4g}, up to a shaping{unit}"]
         if isinstance(fit, Promising) and fit.promise is not None:
             lines += fit.promise.lines()
         if self.deviation is not None and known.any():

@@ -91,7 +91,7 @@ class _Prepared:
 
     def reward(self, improvements: int) -> RecoveredReward:
         """See `Prepared`."""
-        alpha, some = self._view.alpha, range(improvements)
+        alpha, some = self._view.unit, range(improvements)
         beta = self._likeliest(some) if self._estimator.beta is None else self._estimator.beta
         logits = self._logits(some, beta)
         if beta is not None:
@@ -108,7 +108,7 @@ class _Prepared:
         return np.asarray(logits.policies(np.nan_to_num(reward.values).ravel())[0])
 
     def _rough(self, logits: AffineLogits, some: Sequence[int]) -> FloatArray:
-        return glance_at_logits(logits, self._seen(some), self._view.alpha, [ROUGH_ERROR])[0]
+        return glance_at_logits(logits, self._seen(some), self._view.unit, [ROUGH_ERROR])[0]
 
     def _likeliest(self, some: Sequence[int]) -> float | None:
         """The step size that explains the improvements best; None if exact values do it better."""
@@ -120,7 +120,7 @@ class _Prepared:
             logits = self._logits(some, beta)
             if beta is not None:
                 self._add_errors(logits, some, beta, rough, 1)
-            return glance_at_logits(logits, self._seen(some), self._view.alpha, SMALL_ERRORS)[1]
+            return glance_at_logits(logits, self._seen(some), self._view.unit, SMALL_ERRORS)[1]
 
         best = minimize_scalar(
             lambda log_beta: -likelihood(float(np.exp(log_beta))),
@@ -140,7 +140,7 @@ class _Prepared:
         reward_class = self._estimator.reward_class
         logits = empty_logits(view.dynamics, len(some), self._agent, reward_class)
         for k, h in enumerate(some):
-            _set(logits, k, *self._values(h, beta), view.alpha)
+            _set(logits, k, *self._values(h, beta), view.unit)
             # Nobody knows what was improved where nothing was seen.
             logits.known[k] = self._counts[h].any()
         return logits
@@ -166,7 +166,7 @@ class _Prepared:
         """Add what learned values are off by to what is known of the logits."""
         for k, h in enumerate(some):
             off = learned_variances(self._process(h), self._counts[h], beta, reward, rounds)
-            logits.variances[k] = off.reshape(logits.variances[k].shape) / self._view.alpha**2
+            logits.variances[k] = off.reshape(logits.variances[k].shape) / self._view.unit**2
 
     def _process(self, h: int) -> Process:
         view = self._view
@@ -174,7 +174,7 @@ class _Prepared:
             now = [policies[g] for policies in self._policies]
             reward_class = self._estimator.reward_class
             self._processes.append(
-                process_of(view.dynamics, now, self._agent, view.alpha, reward_class)
+                process_of(view.dynamics, now, self._agent, view.unit, reward_class)
             )
         return self._processes[h]
 

@@ -5,6 +5,8 @@ import naive
 import numpy as np
 import pytest
 from drawn import random_game, random_policies
+from scipy.special import logsumexp
+from scipy.stats import norm, t
 
 import malfl
 from malfl import (
@@ -343,6 +345,46 @@ def test_as_many_numbers_as_were_seen_leave_no_misfit():
     found = recover_from_path(lambda r: (slopes @ r, slopes), counts, 1.0, prior=1e4)
     np.testing.assert_allclose(found.values, np.log([3, 1 / 3]), atol=1e-4)
     assert np.isnan(found.diagnostics.misfit)
+
+
+def certain(reward):
+    """Policies without a doubt, whatever the reward, but for one that hardly matters."""
+    slopes = np.zeros((1, 2, 2, 2))
+    slopes[0, :, 0] = 1e-3 * np.eye(2)
+    return slopes @ reward + 40 * np.array([[[1.0, 0.0], [1.0, 0.0]]]), slopes
+
+
+def test_what_is_certain_and_does_not_happen_is_a_misfit():
+    """Nothing is left to chance, and so nothing excuses what was seen."""
+    wrong = recover_from_path(certain, np.array([[[5.0, 30.0], [20.0, 4.0]]]), 1.0, prior=1.0)
+    assert wrong.diagnostics.misfit > 100
+    assert wrong.diagnostics.evidence.error > 100
+    right = recover_from_path(certain, np.array([[[35.0, 0.0], [24.0, 0.0]]]), 1.0, prior=1.0)
+    assert np.isnan(right.diagnostics.misfit)
+    assert right.verdict != "sound"
+
+
+@any_learner
+def test_the_evidence_is_that_of_the_reward_found(learner):
+    """The integral over the reward and the prior's deviation, by many draws (seen little of)."""
+    log = logged(learner, a_game((3,), 4), iterations=3, episodes=60)
+    model, counts = model_and_counts(log, learner)
+    found = by_path(log.seen_by(None), learner, unvisited="omit")
+    rng = np.random.default_rng(0)
+    covariance = 4 * np.diag(found.deviation**2) + np.outer(*[np.full(4, ALPHA)] * 2) * 4
+    root = np.linalg.cholesky(covariance)
+    draws = found.values + (z := rng.standard_t(5, size=(4000, 4))) @ root.T
+    density = t(5).logpdf(z).sum(axis=1) - np.log(np.diag(root)).sum()
+    scales = np.geomspace(1e-3, 1e4, 200) * ALPHA
+    share = scales / (10 * ALPHA)
+    weights = 2 / np.pi * share / (1 + share**2) * np.gradient(np.log(scales))
+    prior = [
+        np.log(weights @ np.exp(norm(0, scales[:, None]).logpdf(draw).sum(axis=1)))
+        for draw in draws
+    ]
+    fit = [naive.log_likelihood(counts, model(draw)[0]) for draw in draws]
+    evidence = logsumexp(np.array(fit) + prior - density) - np.log(len(draws))
+    assert found.diagnostics.evidence.log_likelihood == pytest.approx(evidence, abs=1.0)
 
 
 def test_a_state_that_matters_only_where_nothing_was_seen_is_unknown():

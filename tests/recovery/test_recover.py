@@ -427,3 +427,18 @@ def test_every_estimator_gets_along_with_a_gap(name, gap):
     seen = replace(view, counts=counts, episodes=tuple(episodes))
     found = malfl.recover(seen, of=1, by=name, unvisited="omit")
     assert np.isfinite(found.values).any()
+
+
+@pytest.mark.parametrize("by", ["structural", "path likelihood", "least squares", "auto"])
+def test_without_alpha_the_scale_is_open(by):
+    """The reward is that of alpha 1, and the summary says so."""
+    game = random_game(np.random.default_rng(1), (3, 2), 4, state_rewards=True)
+    log = malfl.learn(game, alpha=0.5, iterations=4, episodes=200, steps=40, seed=0)
+    view = log.seen_by(1)
+    free, one = (malfl.recover(replace(view, alpha=a), of=0, by=by) for a in (None, 1.0))
+    np.testing.assert_array_equal(free.values, one.values)
+    assert (free.scale_known, one.scale_known) == (False, True)
+    said = ", up to a shaping, in units of alpha, which is not known"
+    assert any(line.endswith(said) for line in free.summary().splitlines())
+    known = malfl.recover(view, of=0, by=by)
+    np.testing.assert_allclose(known.values, 0.5 * free.values, rtol=0, atol=2e-3)

@@ -48,7 +48,7 @@ def test_the_summary():
         "- this estimator cannot tell how far its reward may be off\n"
         "- to do: recover with by='auto', which can\n"
         "Reward of the state: 3 of 4 entries known\n"
-        "From -0.5 to 2, up to a shaping; alpha is their unit\n"
+        "From -0.5 to 2, up to a shaping\n"
         "Median posterior deviation 2\n"
         "The fit converged.\n"
         "No equations were solved."
