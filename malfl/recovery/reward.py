@@ -139,12 +139,12 @@ class RecoveredReward(Value):
 
     @property
     def verdict(self) -> Verdict:
-        """``"sound"``, ``"doubtful"`` or ``"undetermined"``; see `malfl.recovery.verdict.Judgement`."""
+        """``"sound"``, ``"doubtful"`` or ``"undetermined"``, as ``judgement`` explains."""
         return self.judgement.verdict
 
     @property
     def judgement(self) -> Judgement:
-        """The verdict, with its reasons and what would help."""
+        """The verdict with its reasons; see `malfl.recovery.verdict.Judgement`."""
         fit = self.diagnostics
         if not isinstance(fit, Promising):
             return judge(converged=fit.converged, promise=None, error=np.nan, names=())
