@@ -70,7 +70,7 @@ class View(Value):
 
     @property
     def unit(self) -> float:
-        """What rewards are recovered in units of: alpha, or 1 where it is not known."""
+        """The unit of recovered rewards, alpha, or 1 where it is not known."""
         return 1.0 if self.alpha is None else self.alpha
 
     @property
