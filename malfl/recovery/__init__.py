@@ -23,6 +23,7 @@ from malfl.recovery.policies import (
     estimate_policies,
 )
 from malfl.recovery.recover import DEFAULTS, recover
+from malfl.recovery.recovery import Recovery
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import (
     Determination,
@@ -71,6 +72,7 @@ __all__ = [
     "Prepared",
     "Promise",
     "RecoveredReward",
+    "Recovery",
     "Replay",
     "RewardClass",
     "Smoothing",

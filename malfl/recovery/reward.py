@@ -86,6 +86,7 @@ class RecoveredReward(Value):
 
     def __post_init__(self) -> None:
         checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
+        checks.boolean(self.scale_known, "scale_known")
         said = self.diagnostics
         if isinstance(said, type) or not (hasattr(said, "converged") and hasattr(said, "lines")):
             raise TypeError(
