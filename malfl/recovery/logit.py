@@ -75,8 +75,6 @@ class LogitFit(Value):
     converged: bool
     evidence: Evidence
     information: FloatArray  #: (K, K), of the data alone
-    #: Root mean square of what the reward explains of logits, from action to action.
-    explained: float
     unknowns: int  #: numbers of the reward that some logit depends on
     promise: Promise
     beta: float | None = None  #: step size of the learner, if it learns by temporal differences
@@ -167,7 +165,6 @@ def recover_from_logits(
             converged=found.converged,
             evidence=Evidence(search.error, found.prior * alpha**2, found.log_likelihood),
             information=search.information / alpha**2,
-            explained=_explained(choices, found.reward),
             unknowns=int(touched.sum()),
             promise=promise(found, shown, touched),
             beta=beta,
@@ -379,12 +376,6 @@ class _Search:
         rest = self._response - self._rows @ reward
         white = (self._inverse.swapaxes(1, 2) @ rest[..., None])[..., 0]
         return reward, (self._half.swapaxes(1, 2) @ white[..., None])[..., 0]
-
-
-def _explained(choices: _Choices, reward: FloatArray) -> float:
-    logits = choices.slopes @ reward
-    mean = (logits * choices.known).sum(axis=1) / choices.known.sum(axis=1)
-    return float(np.sqrt(((logits - mean[:, None])[choices.known] ** 2).mean()))
 
 
 def _centred(choices: _Choices) -> FloatArray:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.linalg import eigh, eigvalsh
+from numpy.linalg import eigh
 from scipy.optimize import OptimizeResult, minimize
 from scipy.special import log_softmax
 
@@ -31,7 +31,7 @@ from malfl.recovery.estimator import Prepared
 from malfl.recovery.learner_models import Model
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
-from malfl.recovery.prior import PRIOR_SCALE, at_deviation, integrate
+from malfl.recovery.prior import PRIOR_SCALE, at_deviation, integrate, spoken_of
 from malfl.recovery.reward import (
     Determination,
     Evidence,
@@ -429,10 +429,9 @@ def _misfit(counts: FloatArray, now: _Weighed, prior: float) -> tuple[float, flo
     The latter explains what is left beyond chance. A reward that was fitted takes up as many
     numbers as the data speak of.
     """
-    sizes = np.maximum(eigvalsh(now.information), 0.0)
-    spoken = float((sizes / (sizes + 1 / prior)).sum())
     seen = deviance(counts, now.log_odds)
-    by_chance = float(expected_deviance(counts.sum(axis=-1), now.log_odds).sum()) - spoken
+    by_chance = float(expected_deviance(counts.sum(axis=-1), now.log_odds).sum())
+    by_chance -= spoken_of(now.information, prior)
     if by_chance < LEAST_FREEDOM and seen < MUCH_DEVIANCE:
         return np.nan, np.nan
     by_chance = max(by_chance, LEAST_FREEDOM)

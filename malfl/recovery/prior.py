@@ -8,6 +8,7 @@ are in units of alpha here.
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.linalg import eigvalsh
 from scipy.special import logsumexp
 
 from malfl.checks import FloatArray
@@ -80,13 +81,17 @@ def at_deviation(search: Search, deviation: float) -> Posterior:
     return Posterior(search.reward.copy(), covariance, deviation**2, evidence, converged)
 
 
+def spoken_of(information: FloatArray, prior: float) -> float:
+    """How many numbers of a reward the data speak of, under a prior of this variance."""
+    sizes = np.maximum(eigvalsh(information), 0.0)
+    return float((sizes / (sizes + 1 / prior)).sum())
+
+
 def _scan(search: Search) -> dict[int, Posterior]:
     """Go from one prior to wider and narrower ones until they are not worth a look."""
     search.climb(PRIOR_SCALE)
-    # How many numbers the data speak of, and how large these are.
-    sizes = np.maximum(np.linalg.eigvalsh(search.information), 0.0)
-    spoken = float((sizes / (sizes + PRIOR_SCALE**-2)).sum())
-    size = float(np.sqrt(search.reward @ search.reward / max(spoken, 1.0)))
+    number = spoken_of(search.information, PRIOR_SCALE**2)
+    size = float(np.sqrt(search.reward @ search.reward / max(number, 1.0)))
     guess = float(np.clip(GRID * np.log10(max(size, 1e-9)), -FARTHEST, FARTHEST))
     start = COARSE * round(guess / COARSE)
     weighed = {start: _weigh(search, start)}

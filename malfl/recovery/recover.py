@@ -88,10 +88,11 @@ def recover(
     if isinstance(by, str):
         by = DEFAULTS[checks.choice(by, "by", tuple(DEFAULTS))]
     found = _recover(view, of=of, by=by, unvisited=unvisited, seed=seed)
-    if found.verdict != "sound":
-        why = "; ".join(found.judgement.reasons)
+    judged = found.judgement
+    if judged.verdict != "sound":
         warnings.warn(
-            f"the recovered reward is {found.verdict}: {why}; see its summary()",
+            f"the recovered reward is {judged.verdict}: {'; '.join(judged.reasons)}; "
+            "see its summary()",
             DoubtfulRewardWarning, stacklevel=2,
         )  # fmt: skip
     return found

@@ -117,26 +117,20 @@ class _Prepared:
         )  # fmt: skip
 
     def _likeliest(self, improvements: int) -> float:
+        if improvements in self._found:
+            return self._found[improvements]
         steps = np.cumsum(self._view.counts[:improvements].sum(axis=(1, 2)))
         some = min(improvements, max(2, int((steps <= SEARCH_STEPS).sum())))
-
-        rough: list[FloatArray] = []  # a reward for which errors count, found by the first replay
+        rough, _ = self._replay(FIRST_BETA).glance(some)  # a reward for which errors count
 
         def unlikely(log_beta: float) -> float:
-            replays = self._replay(float(np.exp(log_beta)), *rough)
-            reward, likelihood = replays.glance(some)
-            rough[:] = rough or [reward]
-            return -likelihood
+            return -self._replay(float(np.exp(log_beta)), rough).glance(some)[1]
 
-        if improvements not in self._found:
-            unlikely(np.log(FIRST_BETA))
-            grid = np.linspace(np.log(LEAST_BETA), 0.0, COARSE)
-            near = int(np.argmin([unlikely(log_beta) for log_beta in grid]))
-            bounds = grid[max(near - 1, 0)], grid[min(near + 1, COARSE - 1)]
-            best = minimize_scalar(
-                unlikely, bounds=bounds, method="bounded", options={"xatol": CLOSE}
-            )
-            self._found[improvements] = float(np.exp(best.x))
+        grid = np.linspace(np.log(LEAST_BETA), 0.0, COARSE)
+        near = int(np.argmin([unlikely(log_beta) for log_beta in grid]))
+        bounds = grid[max(near - 1, 0)], grid[min(near + 1, COARSE - 1)]
+        best = minimize_scalar(unlikely, bounds=bounds, method="bounded", options={"xatol": CLOSE})
+        self._found[improvements] = float(np.exp(best.x))
         return self._found[improvements]
 
 
@@ -185,13 +179,14 @@ class Replayed:
         self._entries = by_class.get(reward_class, joint).astype(np.int64)
         self._logits = empty_logits(view.dynamics, len(self._counts), agent, reward_class)
         self._done, self._rough = 0, rough
-        self._shown = shown_directions(view.dynamics, agent, reward_class)
+        self._agent = agent
 
     def reward(self, improvements: int) -> RecoveredReward:
         """The reward by the first so many improvements; see `recover_from_logits`."""
         logits, counts = self.logits(improvements), self._counts[1 : improvements + 1]
+        shown = shown_directions(self._view.dynamics, self._agent, self._class)
         alpha = self._view.unit
-        return recover_from_logits(logits, counts, alpha, self._class, self._beta, self._shown)
+        return recover_from_logits(logits, counts, alpha, self._class, self._beta, shown)
 
     def glance(self, improvements: int) -> tuple[FloatArray, float]:
         """See `glance_at_logits`."""
