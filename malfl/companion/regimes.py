@@ -61,6 +61,11 @@ class Regime:
     wrong: Wrong | None = None  #: what the observer has wrong, if anything
 
     @property
+    def right(self) -> bool:
+        """Whether the observer models what it sees as it is."""
+        return self.wrong is None
+
+    @property
     def well_seen(self) -> bool:
         """Whether all states are seen often."""
         return self.steps[0] >= 1000 and "rare" not in self.moves
@@ -113,21 +118,25 @@ def draw(regime: Regime, rng: np.random.Generator) -> Drawn:
     joint = int(np.prod(actions))
     size = _log_uniform(rng, (0.1, 10.0))
     own = np.array(np.unravel_index(np.arange(joint), actions))
-    rewards = [size * _reward(rng, regime, states, own[i], actions[i]) for i in range(agents)]
     game = MarkovGame(
         actions=actions,
         transitions=_transitions(rng, regime, states, joint),
-        rewards=rewards,
+        rewards=[size * _reward(rng, regime, states, own[i], actions[i]) for i in range(agents)],
         start=rng.dirichlet(np.ones(states)),
         gamma=float(rng.uniform(*regime.gammas)),
     )
-    alpha = size * _log_uniform(rng, regime.alphas[int(rng.integers(len(regime.alphas)))])
+    return draw_training(regime, game, rng)
+
+
+def draw_training(regime: Regime, game: MarkovGame, rng: np.random.Generator) -> Drawn:
+    """Draw the agents' parameters, and how much is played, for a game that is given."""
+    alphas = regime.alphas[int(rng.integers(len(regime.alphas)))]
+    alpha = float(game.rewards[0].std()) * _log_uniform(rng, alphas)
     beta = _log_uniform(rng, regime.betas)
-    steps = states * _log_uniform(rng, regime.steps)
-    others = SoftPolicyIteration(beta)
-    learners = (_learner(regime.learns, beta), *[others] * (agents - 1))
-    training = Training(learners, alpha, ITERATIONS, max(1, round(steps / EPISODE)), EPISODE)
-    return Drawn(game, training, beta)
+    episodes = max(1, round(game.n_states * _log_uniform(rng, regime.steps) / EPISODE))
+    others = [SoftPolicyIteration(beta)] * (game.n_agents - 1)
+    learners = (_learner(regime.learns, beta), *others)
+    return Drawn(game, Training(learners, alpha, ITERATIONS, episodes, EPISODE), beta)
 
 
 @dataclass(frozen=True)
