@@ -11,6 +11,7 @@ from malfl.recovery.forecast import Forecast, forecast, prediction_error
 from malfl.recovery.from_policies import recover_from_policies
 from malfl.recovery.last_policy import CausalEntropy, LastPolicy
 from malfl.recovery.least_squares import LeastSquares
+from malfl.recovery.limits import identified_error, limit_from_counts, limit_with_episodes
 from malfl.recovery.logit import LogitFit
 from malfl.recovery.path import PathFit, PathLikelihood
 from malfl.recovery.policies import (
@@ -85,7 +86,10 @@ __all__ = [
     "estimate_policies",
     "estimate_rules",
     "forecast",
+    "identified_error",
     "improvement_targets",
+    "limit_from_counts",
+    "limit_with_episodes",
     "prediction_error",
     "recover",
     "recover_from_policies",

@@ -149,8 +149,6 @@ def recover_from_logits(
         If no policy that was seen depends on the reward.
     """
     counts = checks.counts(counts, "counts")
-    if counts.shape != logits.constants.shape:
-        raise ValueError(f"counts must have shape {logits.constants.shape}, got {counts.shape}")
     choices = _informative(logits, counts, alpha)
     search = _Search(choices)
     found = _posterior(search)
@@ -200,6 +198,35 @@ def glance_at_logits(
             break
         best = alpha * search.reward, evidence
     return best
+
+
+def information_at(
+    logits: AffineLogits, counts: FloatArray, alpha: float, reward: FloatArray
+) -> FloatArray:
+    """What is to be expected of counts in these states if an agent has this reward.
+
+    Fisher's information on the reward, errors of logits of the known variances integrated out, as
+    far as counts are nearly normal.
+
+    Parameters
+    ----------
+    reward
+        Shape (K,).
+
+    Returns
+    -------
+    ndarray
+        Shape (K, K).
+
+    Raises
+    ------
+    ValueError, NothingToLearnError
+        As `recover_from_logits` does.
+    """
+    counts = checks.counts(counts, "counts")
+    search = _Search(_informative(logits, counts, alpha))
+    search.linearise_at(reward / alpha)
+    return np.asarray(search.information / alpha**2)
 
 
 def _posterior(search: "_Search") -> Posterior:
@@ -284,6 +311,10 @@ class _Search:
             self._linearise(self._logits(self.reward, self._pull, error), error)
             fresh = True
         return False
+
+    def linearise_at(self, reward: FloatArray) -> None:
+        """Take counts for normal around the logits of a reward, without unknown errors."""
+        self._linearise(self._logits(reward, self._pull, 0.0), 0.0)
 
     def evidence(self, prior: float) -> float:
         """The likelihood of the counts, with reward and errors integrated out (Laplace)."""
@@ -386,6 +417,8 @@ def _centred(choices: _Choices) -> FloatArray:
 
 
 def _informative(logits: AffineLogits, counts: FloatArray, alpha: float) -> _Choices:
+    if counts.shape != logits.constants.shape:
+        raise ValueError(f"counts must have shape {logits.constants.shape}, got {counts.shape}")
     counts = np.where(logits.known, counts, 0.0)
     chosen = (logits.known.sum(axis=-1) > 1) & (counts.sum(axis=-1) > 0)
     known = logits.known[chosen]

@@ -233,6 +233,30 @@ def structural_logits(
     return logits
 
 
+def learned_logits(
+    view: View,
+    agent: int,
+    policies: Policies,
+    beta: float,
+    reward: FloatArray,
+    reward_class: RewardClass = "state",
+) -> AffineLogits:
+    """How the improvements that were seen depend on the reward of a learner with this step size.
+
+    Parameters
+    ----------
+    policies
+        As far as they are known; see `malfl.recovery.estimate_policies`.
+    reward
+        For which the variances are, flat.
+    """
+    by = Structural(beta, reward_class=reward_class)
+    prepared, some = _Prepared(by, view, agent, policies), range(view.iterations - 1)
+    logits = prepared._logits(some, beta)
+    prepared._add_errors(logits, some, beta, reward, ROUNDS)
+    return logits
+
+
 def _set(
     logits: AffineLogits, h: int, slopes: FloatArray, constants: FloatArray, alpha: float
 ) -> None:
