@@ -32,6 +32,8 @@ from malfl.recovery.verdict import DoubtfulRewardWarning
 
 OBSERVED = 0  # agent whose reward is recovered
 TOO_LARGE = 4  # times as large as it is: a wrong step size
+#: How agents learn in classic games, whose rewards are zero in most states.
+CLASSIC = replace(REGIMES[BENIGN], name="classic games", alphas=((0.1, 1.0),))
 NOTHING = "nothing"  # in place of a verdict, if there was nothing to learn from
 
 Row = dict[str, Any]
@@ -64,15 +66,15 @@ def in_random_game(regime: str, seed: int) -> list[Row]:
 def in_classic(name: str, seed: int) -> list[Row]:
     """Rows of one of `malfl.games.classics.CLASSICS`, as those of `in_random_game`.
 
-    Agents learn with parameters drawn as in the benign regime. Of an agent alone the observer is a
+    Agents learn with parameters drawn as `CLASSIC` says. Of an agent alone the observer is a
     bystander.
     """
-    one, rng = REGIMES[BENIGN], np.random.default_rng(seed)
-    drawn = draw_training(one, CLASSICS[name](), rng)
+    rng = np.random.default_rng(seed)
+    drawn = draw_training(CLASSIC, CLASSICS[name](), rng)
     log = train(drawn.game, drawn.training, rng, record=True)
     view = log.seen_by(1 if drawn.game.n_agents > 1 else None)
     first = {"regime": name, "seed": seed, "right": True, "well_seen": False}
-    return [first | row for row in _rows(one, drawn, view)]
+    return [first | row for row in _rows(CLASSIC, drawn, view)]
 
 
 def by_of(regime: Regime, beta: float) -> tuple[Estimator, Estimator]:
