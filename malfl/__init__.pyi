@@ -8,6 +8,7 @@ from . import theory as theory
 from .evaluation.compare import Comparison as Comparison
 from .evaluation.compare import compare as compare
 from .evaluation.metrics import correlation as correlation
+from .games import classics as classics
 from .games import gridworlds as gridworlds
 from .games import soft as soft
 from .games.markov import Dynamics as Dynamics

@@ -12,12 +12,14 @@ import pytest
 import malfl
 from malfl import evaluation, games, learners, play, recovery, studies, theory
 from malfl.evaluation import distances, identifiability, metrics
-from malfl.games import gridworlds, soft
+from malfl.games import classics, gridworlds, soft
 
 ROOMS: tuple[ModuleType, ...] = (
     games, play, learners, recovery, evaluation, theory, studies,
 )  # fmt: skip
-FILES: tuple[ModuleType, ...] = (gridworlds, soft, distances, identifiability, metrics)
+FILES: tuple[ModuleType, ...] = (
+    classics, gridworlds, soft, distances, identifiability, metrics,
+)  # fmt: skip
 #: Steps of what is public beside them, called in loops on what was checked.
 UNCHECKED = {
     "is_flat",

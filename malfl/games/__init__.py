@@ -1,6 +1,6 @@
-"""Markov games, the papers' grids, and exact soft values and improvements."""
+"""Markov games: the papers' grids, classics, and exact soft values and improvements."""
 
-from malfl.games import gridworlds, soft
+from malfl.games import classics, gridworlds, soft
 from malfl.games.markov import Dynamics, MarkovGame, Policies
 
-__all__ = ["Dynamics", "MarkovGame", "Policies", "gridworlds", "soft"]
+__all__ = ["Dynamics", "MarkovGame", "Policies", "classics", "gridworlds", "soft"]

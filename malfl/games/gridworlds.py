@@ -8,6 +8,7 @@ from scipy.sparse import csr_array, kron
 
 from malfl import checks
 from malfl.checks import FloatArray, IntArray
+from malfl.games.board import landings
 from malfl.games.markov import MarkovGame
 
 MOVES = {"down": (1, 0), "up": (-1, 0), "left": (0, -1), "right": (0, 1), "stay": (0, 0)}
@@ -111,12 +112,7 @@ def lfl() -> MarkovGame:
 
 def _moves(size: int, steps: tuple[tuple[int, int], ...], jumps: dict[int, int]) -> csr_array:
     """One agent's moves, shape (cells * actions, cells)."""
-    rows, columns = np.divmod(np.arange(size * size), size)
-    target = np.empty((size * size, len(steps)), dtype=np.int64)
-    for action, (down, right) in enumerate(steps):
-        row, column = rows + down, columns + right
-        inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
-        target[:, action] = np.where(inside, size * row + column, size * rows + columns)
+    target = landings(size, size, steps)
     for cell, landing in jumps.items():
         target[cell] = landing
     n = target.size
