@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from malfl.companion.coverage import calibration, covariance_of, in_class
+from malfl.companion.coverage import LEVELS, calibration, covariance_of, in_class
 from malfl.companion.regimes import BENIGN, REGIMES, Drawn, Regime, draw, draw_training
 from malfl.companion.spoilt import spoilt
 from malfl.evaluation.compare import compare
@@ -37,6 +37,12 @@ CLASSIC = replace(REGIMES[BENIGN], name="classic games", alphas=((0.1, 1.0),))
 NOTHING = "nothing"  # in place of a verdict, if there was nothing to learn from
 
 Row = dict[str, Any]
+
+#: Columns that are NaN where nothing was found, or nothing can be said.
+MEASURED = (
+    "unknown", "identified", "STARC", "promised", "at_least", "unexplained", "error", "bound",
+    "shown", "determined", "z", *(f"{side}_{k}" for k in LEVELS for side in ("below", "above")),
+)  # fmt: skip
 
 
 def in_random_game(regime: str, seed: int) -> list[Row]:
@@ -110,6 +116,7 @@ def _row(game: MarkovGame, view: View, used: str, by: Estimator) -> Row:
     """One recovery; where nothing can be learned, ``problem`` says why."""
     began = time.perf_counter()
     row: Row = {"used": used, "by": brief(by), "verdict": NOTHING, "problem": ""}
+    row |= {"reward_class": "", "converged": False} | dict.fromkeys(MEASURED, np.nan)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DoubtfulRewardWarning)

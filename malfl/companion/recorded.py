@@ -69,7 +69,8 @@ def made(job: Job, folder: Path | None = None) -> list[Row]:
 
 def recorded() -> pd.DataFrame:
     """The rows on record, one for each recovery; see `malfl.companion.carry.in_random_game`."""
-    return pd.read_csv(FOLDER / f"{NAME}.csv", keep_default_na=True).fillna({"problem": ""})
+    table = pd.read_csv(FOLDER / f"{NAME}.csv")
+    return table.fillna({"problem": "", "reward_class": ""})
 
 
 def provenance() -> dict[str, Any]:
