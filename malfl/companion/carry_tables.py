@@ -1,7 +1,7 @@
 """How far recovery carries, in tables: of rows as `malfl.companion.recorded.recorded` has them."""
 
 from collections.abc import Hashable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -149,11 +149,11 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=Claim._fields)
 
 
-def _at_least(claim: str, results: int, found: float, wanted: float) -> Claim:
+def _at_least(claim: str, results: int, found: np.floating[Any] | float, wanted: float) -> Claim:
     return Claim(claim, f"at least {wanted:g}", float(found), results, bool(found >= wanted))
 
 
-def _at_most(claim: str, results: int, found: float, wanted: float) -> Claim:
+def _at_most(claim: str, results: int, found: np.floating[Any] | float, wanted: float) -> Claim:
     return Claim(claim, f"at most {wanted:g}", float(found), results, bool(found <= wanted))
 
 

@@ -4,10 +4,6 @@ They are made by this command, which goes on where it was stopped, and are part 
 build makes some of them again and compares.
 """
 
-import os
-
-os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-
 import argparse
 import json
 import subprocess
@@ -20,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from malfl import progress
 from malfl.companion.artefacts import Results, processor
@@ -69,8 +66,9 @@ def made(job: Job, folder: Path | None = None) -> list[Row]:
 
 def recorded() -> pd.DataFrame:
     """The rows on record, one for each recovery; see `malfl.companion.carry.in_random_game`."""
+    texts = ["problem", "reward_class"]  # empty ones are no missing numbers
     table = pd.read_csv(FOLDER / f"{NAME}.csv")
-    return table.fillna({"problem": "", "reward_class": ""})
+    return table.assign(**{name: table[name].astype(object).fillna("") for name in texts})
 
 
 def provenance() -> dict[str, Any]:
@@ -139,7 +137,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=progress.cores(), help="processes")
     given = parser.parse_args()
     began = time.time()
-    with ProcessPoolExecutor(given.jobs) as processes:
+    with ProcessPoolExecutor(given.jobs, initializer=threadpool_limits, initargs=(1,)) as processes:
         calls = [(job, given.store) for job in jobs()]
         found = progress.run(made, calls, processes, lambda k, _: print(*calls[k][0], flush=True))
     table = pd.DataFrame([row for rows in found for row in rows])
