@@ -29,6 +29,7 @@ from .play.sampling import sample_episodes as sample_episodes
 from .play.view import View as View
 from .recovery.alone import AsIfAlone as AsIfAlone
 from .recovery.auto import Auto as Auto
+from .recovery.classes import Features as Features
 from .recovery.descent import Adam as Adam
 from .recovery.descent import MiniBatchAdam as MiniBatchAdam
 from .recovery.estimator import Estimator as Estimator

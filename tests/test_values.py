@@ -71,6 +71,8 @@ def made():
     evident = malfl.recover(view, of=0, by=malfl.EvidenceRidge("state-action"))
     path = malfl.recover(view, of=0, by=malfl.PathLikelihood())
     likeliest = malfl.recover(view, of=0)
+    features = malfl.Features(np.eye(game.n_states)[:, :2])
+    featured = malfl.recover(view, of=0, by=malfl.Structural(reward_class=features))
     several = [
         game, game.without_rewards(), log, log.training, view, log.episodes[0],
         malfl.SoftPolicyIteration(0.25, "sarsa"), malfl.SoftValueIteration(), malfl.QLearning(0.5),
@@ -78,8 +80,8 @@ def made():
         evident, evident.diagnostics.evidence, evident.determination, structural.diagnostics,
         squares.diagnostics, squares.diagnostics.system, path.diagnostics, NoFit(),
         malfl.Structural(0.3, None, "state-action", MaximumLikelihood()), malfl.Replay(0.5, True),
-        malfl.PathLikelihood(), malfl.Auto(0.2), likeliest.judgement, likeliest.diagnostics,
-        likeliest.diagnostics.promise,
+        malfl.PathLikelihood(), malfl.Auto(0.2), likeliest.judgement,
+        likeliest.diagnostics.promise, malfl.Features([[1, 0], [0.5, 2]]),
         malfl.LeastSquares("joint-action", "released"), malfl.EvidenceRidge(weighting="overlap"),
         malfl.Adam(steps=9, rate=0.1), malfl.MiniBatchAdam(9, 0.1), malfl.LastPolicy(Descended()),
         malfl.CausalEntropy(3.0, UniformWhereUnseen(Smoothing(0.1))), malfl.AsIfAlone(malfl.Adam()),
@@ -93,6 +95,7 @@ def made():
         "a game of a table": random_game(np.random.default_rng(1), (3, 2), stochastic=False),
         "training of several": log.training.but(learners=[malfl.QLearning(), exact], seed=2**70),
         "a reward of a path": path,
+        "a reward of features": featured,
         "a reward with logits": structural,
         "a reward without a fit": malfl.recover(view, of=0, by=malfl.LastPolicy()),
         "AsSaid": AsSaid(True, ("Loss 3",)),
@@ -105,13 +108,13 @@ NAMES = [
     "ConsistencyFit", "ConsistencySystem",
     "Descended", "Determination", "Dynamics", "EntropyRegularised", "Episodes", "Evidence",
     "EvidenceRidge", "Forecast", "Judgement", "LastPolicy", "LearningLog", "LeastSquares",
-    "LikeliestFit", "LogitFit",
+    "Features", "LogitFit",
     "MarkovGame", "MaximumLikelihood", "MiniBatchAdam", "NoFit", "PathFit", "PathLikelihood",
     "Promise", "QLearning", "RandomImprovements", "RecoveredReward", "Replay", "Smoothing",
     "SoftPolicyIteration", "SoftValueIteration", "Structural", "Training", "UniformWhereUnseen",
     "View", "WithEstimatedRules", "a bystander", "a game of a table", "a log without episodes",
-    "a reward of a path", "a reward with logits", "a reward without a fit", "no episodes",
-    "training of several",
+    "a reward of a path", "a reward of features", "a reward with logits",
+    "a reward without a fit", "no episodes", "training of several",
 ]  # fmt: skip
 
 

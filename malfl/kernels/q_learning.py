@@ -2,7 +2,7 @@
 
 from numba import njit
 
-from malfl.checks import FloatArray
+from malfl.checks import FloatArray, IntArray
 from malfl.kernels.steps import Learner, Steps
 
 
@@ -42,6 +42,7 @@ def q_learning(
 def q_learning_with_slopes(
     steps: Steps,
     learner: Learner,
+    entries: IntArray,
     begin: int,
     end: int,
     rewards: FloatArray,
@@ -50,19 +51,21 @@ def q_learning_with_slopes(
     q: FloatArray,
     slopes: FloatArray,
 ) -> None:
-    """`q_learning` for a reward of the state, and how its values depend on that reward.
+    """`q_learning`, and how its values depend on the reward.
 
     Parameters
     ----------
+    entries
+        Which entry of the reward a step of each code earns, (S * A,).
     rewards
-        By state, (S,).
+        The entries, (K,).
     slopes
-        Derivatives of q by the rewards, (S * A_i, S), updated. Where two actions are best, that
+        Derivatives of q by the rewards, (S * A_i, K), updated. Where two actions are best, that
         of the first is used.
     """
     codes, ends, last = steps
     states, pairs = learner
-    states_known = slopes.shape[1]
+    numbers = slopes.shape[1]
     own = q.shape[1]
     flat = q.ravel()
     keep = 1.0 - beta
@@ -71,10 +74,10 @@ def q_learning_with_slopes(
         for t in range(ends[episode], final):
             code = codes[t]
             there = states[codes[t + 1]] if t + 1 < final else int(last[episode])
-            s, i = states[code], pairs[code]
+            earned, i = entries[code], pairs[code]
             j = there * own + q[there].argmax()
-            flat[i] += beta * (rewards[s] + gamma * flat[j] - flat[i])
+            flat[i] += beta * (rewards[earned] + gamma * flat[j] - flat[i])
             here, ahead = slopes[i], slopes[j]
-            for k in range(states_known):
+            for k in range(numbers):
                 here[k] = keep * here[k] + beta * gamma * ahead[k]
-            here[s] += beta
+            here[earned] += beta

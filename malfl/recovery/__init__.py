@@ -1,8 +1,9 @@
 """Rewards from improvements; one file an estimator."""
 
 from malfl.recovery.alone import AsIfAlone, as_if_alone
-from malfl.recovery.auto import Auto, LikeliestFit
+from malfl.recovery.auto import Auto
 from malfl.recovery.by_consistency import ByConsistency, ConsistencyFit, Equations
+from malfl.recovery.classes import Features, RewardSpace
 from malfl.recovery.consistency import ConsistencySystem, consistency_system
 from malfl.recovery.descent import Adam, MiniBatchAdam
 from malfl.recovery.estimator import Estimator, Prepared
@@ -57,11 +58,11 @@ __all__ = [
     "Equations",
     "Estimator",
     "EvidenceRidge",
+    "Features",
     "Forecast",
     "Judgement",
     "LastPolicy",
     "LeastSquares",
-    "LikeliestFit",
     "LogitFit",
     "MaximumLikelihood",
     "MiniBatchAdam",
@@ -76,6 +77,7 @@ __all__ = [
     "Recovery",
     "Replay",
     "RewardClass",
+    "RewardSpace",
     "Smoothing",
     "Structural",
     "UniformWhereUnseen",

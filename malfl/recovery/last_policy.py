@@ -9,7 +9,7 @@ from malfl.checks import FloatArray
 from malfl.games.markov import Policies
 from malfl.play.view import View
 from malfl.recovery.estimator import Prepared
-from malfl.recovery.learner_models import best_response, reach
+from malfl.recovery.learner_models import best_response, face
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.path import PathFit, recover_from_path
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
@@ -84,8 +84,8 @@ class _Prepared:
         if self._prior is None:
             return log_policy(self._policies[self._agent][h], view.unit)
         last = slice(h, h + 1)
-        moves = reach(view.dynamics, [policies[last] for policies in self._policies], self._agent)
-        model = best_response(moves, view.unit, view.dynamics.gamma)
+        faced = face(view.dynamics, [policies[last] for policies in self._policies], self._agent)
+        model = best_response(faced.moves, view.unit, view.dynamics.gamma)
         counts = view.own_counts(self._agent)[last]
         found = recover_from_path(model, counts, view.unit, self._prior)
         assert isinstance(found.diagnostics, PathFit)

@@ -1,74 +1,118 @@
-"""What an agent's policies are for a reward of the state, if it learns in a known way.
+"""What an agent's policies are for a reward, if it learns in a known way.
 
 A model turns a reward into the logits of pi_1..pi_H, and says how these change with the reward.
 Only the agent's first policy and what the others play come from what was seen.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.linalg import inv
+from scipy.sparse import csr_array
 from scipy.special import logsumexp, softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics, MarkovGame
-from malfl.games.soft import dense_own_transitions, entropy, or_uniform, soft_optimum
+from malfl.games.soft import entropy, or_uniform, soft_optimum
 from malfl.kernels.q_learning import q_learning_with_slopes
 from malfl.kernels.steps import Learner as Codes
 from malfl.play.episodes import Episodes
+from malfl.recovery.classes import earned_by_code, entries
+from malfl.recovery.learned_values import process_of
+from malfl.recovery.reward import RewardClass
 
 CALL_STEPS = 2**15  # in one call of a kernel, some milliseconds
 
 Path = tuple[FloatArray, FloatArray]
-"""Logits of pi_1..pi_H, (H, S, A_i), and their derivatives by the rewards, (H, S, A_i, S)."""
+"""Logits of pi_1..pi_H, (H, S, A_i), and their derivatives by the reward, (H, S, A_i, K)."""
 
 Model = Callable[[FloatArray], Path]
-"""From a reward (S,) to the path of learning."""
+"""From the K entries of a reward to the path of learning."""
 
 
-def reach(dynamics: Dynamics, policies: Sequence[FloatArray], agent: int) -> FloatArray:
-    """Where the agent's actions lead among the others' policies, (H, S, A_i, S).
+class Faced(NamedTuple):
+    """What the agent's actions bring among the others' policies, one after the other."""
+
+    moves: FloatArray  # (H, S, A_i, S), where they lead
+    gains: list[csr_array]  # H times (S * A_i, K), the expected reward in each of its entries
+
+    def earned(self, h: int, reward: FloatArray) -> FloatArray:
+        """The expected reward of each action, (S, A_i)."""
+        return np.asarray(self.gains[h] @ reward).reshape(self.moves.shape[1:3])
+
+    def slopes(self, h: int) -> FloatArray:
+        """Its derivatives by the reward, (S, A_i, K)."""
+        return np.asarray(self.gains[h].toarray().reshape(*self.moves.shape[1:3], -1))
+
+
+def face(
+    dynamics: Dynamics,
+    policies: Sequence[FloatArray],
+    agent: int,
+    reward_class: RewardClass = "state",
+) -> Faced:
+    """What the agent faces while the others play as they do.
 
     Parameters
     ----------
     policies
-        Everyone's, one (H, S, A_i) array an agent; NaN, where one is unknown, stands for uniform.
+        Everyone's, one (H, S, A_i) array an agent. Where one is unknown (NaN) it counts as the
+        last one known there, or as uniform if there is none.
     """
     states, own = dynamics.n_states, dynamics.actions[agent]
-    rounds = len(policies[0])
-    checks.memory(8 * rounds * states * own * states, "transitions", "use a smaller game")
+    rounds, numbers = len(policies[0]), entries(dynamics, agent, reward_class)
+    size = 8 * rounds * states * own * (states + numbers)
+    checks.memory(size, "transitions and slopes", "use a smaller game")
     moves = np.empty((rounds, states, own, states))
+    gains = []
+    known = [last_known(policy) for policy in policies]
     for h in range(rounds):
-        now = [or_uniform(p[h]) for p in policies]
-        moves[h] = dense_own_transitions(dynamics, now, agent).reshape(states, own, states)
-    return moves
+        now = [policy[h] for policy in known]
+        process = process_of(dynamics, now, agent, 1.0, reward_class)
+        moves[h] = process.reach.toarray().reshape(states, own, states)
+        gains.append(process.own)
+    return Faced(moves, gains)
 
 
-def soft_policy_iteration(
-    moves: FloatArray, first: FloatArray, alpha: float, gamma: float
-) -> Model:
-    """Exact soft policy iteration from the policy ``first`` (S, A_i); ``moves`` as `reach` gives.
+def last_known(policies: FloatArray) -> FloatArray:
+    """Policies (H, S, A_i) in which a state's unknown ones (NaN) are the last one known there.
+
+    Where none is known before, the policy is uniform.
+    """
+    filled = np.empty_like(policies)
+    now = np.full(policies.shape[1:], np.nan)
+    for h, policy in enumerate(policies):
+        now = np.where(np.isnan(policy), now, policy)
+        filled[h] = or_uniform(now)
+    return filled
+
+
+def soft_policy_iteration(faced: Faced, first: FloatArray, alpha: float, gamma: float) -> Model:
+    """Exact soft policy iteration from the policy ``first`` (S, A_i).
 
     The derivative of a policy's value by that policy is its advantage (policy gradient theorem).
     """
-    states = moves.shape[-1]
-    unit = np.eye(states)
+    moves = faced.moves
+    unit = np.eye(moves.shape[-1])
 
     def path(reward: FloatArray) -> Path:
         logits = np.empty(moves.shape[:-1])
-        slopes = np.empty(moves.shape)
-        policy, policy_slopes = first, np.zeros(moves.shape[1:])
+        slopes = np.empty((*moves.shape[:-1], len(reward)))
+        policy, policy_slopes = first, np.zeros(slopes.shape[1:])
         for h, move in enumerate(moves):
             progress.advance()
+            earned, gains = faced.earned(h, reward), faced.slopes(h)
             occupancy = inv(unit - gamma * (policy[:, None, :] @ move)[:, 0])
-            value = occupancy @ (reward + alpha * entropy(policy))
-            q = reward[:, None] + gamma * (move @ value)
+            value = occupancy @ ((policy * earned).sum(axis=1) + alpha * entropy(policy))
+            q = earned + gamma * (move @ value)
             surplus = q - alpha * np.log(policy, where=policy > 0, out=np.zeros_like(policy))
+            by_reward = (policy[:, None, :] @ gains)[:, 0]
             by_policy = (surplus[:, None, :] @ policy_slopes)[:, 0]
-            value_slopes = occupancy @ (unit + by_policy)
+            value_slopes = occupancy @ (by_reward + by_policy)
             logits[h] = q / alpha
-            slopes[h] = (unit[:, None, :] + gamma * (move @ value_slopes)) / alpha
+            slopes[h] = (gains + gamma * (move @ value_slopes)) / alpha
             policy = softmax(logits[h], axis=-1)
             mean = policy[:, None, :] @ slopes[h]
             policy_slopes = policy[..., None] * (slopes[h] - mean)
@@ -77,25 +121,25 @@ def soft_policy_iteration(
     return path
 
 
-def soft_value_iteration(moves: FloatArray, alpha: float, gamma: float) -> Model:
-    """Soft value iteration from values of zero; ``moves`` as `reach` gives them."""
-    unit = np.eye(moves.shape[-1])
+def soft_value_iteration(faced: Faced, alpha: float, gamma: float) -> Model:
+    """Soft value iteration from values of zero."""
+    moves = faced.moves
 
     def path(reward: FloatArray) -> Path:
         logits = np.zeros((len(moves) + 1, *moves.shape[1:-1]))
-        slopes = np.zeros((len(moves) + 1, *moves.shape[1:]))
+        slopes = np.zeros((len(moves) + 1, *moves.shape[1:-1], len(reward)))
         for h, move in enumerate(moves):
             value = logsumexp(logits[h], axis=-1)
             value_slopes = (softmax(logits[h], axis=-1)[:, None, :] @ slopes[h])[:, 0]
-            logits[h + 1] = reward[:, None] / alpha + gamma * (move @ value)
-            slopes[h + 1] = unit[:, None, :] / alpha + gamma * (move @ value_slopes)
+            logits[h + 1] = faced.earned(h, reward) / alpha + gamma * (move @ value)
+            slopes[h + 1] = faced.slopes(h) / alpha + gamma * (move @ value_slopes)
         return logits[1:], slopes[1:]
 
     return path
 
 
 def best_response(moves: FloatArray, alpha: float, gamma: float) -> Model:
-    """A single policy, the soft optimum among others who play as in ``moves`` (1, S, A_i, S).
+    """A single policy, the soft optimum where actions lead as in ``moves`` (1, S, A_i, S).
 
     The likeliest reward of this model is what maximum causal entropy inverse reinforcement
     learning (Ziebart 2010) finds. A reward's worth is how often its state will be visited.
@@ -122,6 +166,7 @@ def q_learning(
     agent: int,
     alpha: float,
     beta: float,
+    reward_class: RewardClass = "state",
 ) -> Model:
     """Q-learning from values of zero, made again along the steps that were played.
 
@@ -129,17 +174,19 @@ def q_learning(
     """
     states, own = dynamics.n_states, dynamics.actions[agent]
     codes, gamma = Codes(*dynamics.code_parts(agent)), dynamics.gamma
+    earned = earned_by_code(dynamics, agent, reward_class)
+    numbers = entries(dynamics, agent, reward_class)
 
     def path(reward: FloatArray) -> Path:
         logits = np.empty((len(played), states, own))
-        slopes = np.empty((len(played), states, own, states))
-        q, q_slopes = np.zeros((states, own)), np.zeros((states * own, states))
+        slopes = np.empty((len(played), states, own, numbers))
+        q, q_slopes = np.zeros((states, own)), np.zeros((states * own, numbers))
         for h, part in enumerate(played):
             piece = max(1, CALL_STEPS * len(part) // max(part.steps, 1))
             for begin in range(0, len(part), piece):
                 end = min(begin + piece, len(part))
                 q_learning_with_slopes(
-                    part.packed, codes, begin, end, reward, gamma, beta, q, q_slopes
+                    part.packed, codes, earned, begin, end, reward, gamma, beta, q, q_slopes
                 )
                 progress.advance()
             logits[h] = q / alpha

@@ -20,16 +20,17 @@ from scipy.special import softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
+from malfl.recovery.classes import Space
 from malfl.recovery.prior import PRIOR_SCALE, Posterior, integrate
+from malfl.recovery.reading import read
 from malfl.recovery.reward import (
     Determination,
     Evidence,
     NothingToLearnError,
     RecoveredReward,
-    RewardClass,
     determination_of,
 )
-from malfl.recovery.trust import Promise, deviations, informed, promise
+from malfl.recovery.trust import Promise, informed
 from malfl.values import Value, freeze
 
 MOST_STEPS = 100  # of Newton's method for one pair of variances
@@ -107,7 +108,7 @@ def recover_from_logits(
     logits: AffineLogits,
     counts: FloatArray,
     alpha: float,
-    reward_class: RewardClass = "state",
+    space: Space | None = None,
     beta: float | None = None,
     shown: FloatArray | None = None,
 ) -> RecoveredReward:
@@ -127,13 +128,13 @@ def recover_from_logits(
         Of the agent's own actions under them, (H, S, A_i).
     alpha
         Entropy coefficient, the unit of rewards.
-    reward_class
-        Whose numbers the slopes belong to.
+    space
+        The rewards whose numbers the slopes belong to; by default those of the state.
     beta
         The learner's step size, to be noted.
     shown
-        An orthonormal basis (K, k) of what the promise is about; by default all that the data say
-        anything of.
+        An orthonormal basis (entries, k) of what the promise is about; by default all that the
+        data say anything of.
 
     Returns
     -------
@@ -152,22 +153,25 @@ def recover_from_logits(
     choices = _informative(logits, counts, alpha)
     search = _Search(choices)
     found = _posterior(search)
+    space = Space("state", logits.slopes.shape[-1]) if space is None else space
     shown = informed(search.information) if shown is None else shown
     touched = _centred(choices).max(axis=(0, 1)) > ROUNDING * np.abs(choices.slopes).max()
-    shape = (-1,) if reward_class == "state" else (logits.slopes.shape[1], -1)
+    reading = read(found, touched, alpha, space, logits.slopes.shape[1], shown)
     return RecoveredReward(
-        values=np.where(touched, alpha * found.reward, np.nan).reshape(shape),
-        reward_class=reward_class,
+        values=reading.values,
+        reward_class=space.reward_class,
         diagnostics=LogitFit(
             steps=search.steps,
             converged=found.converged,
             evidence=Evidence(search.error, found.prior * alpha**2, found.log_likelihood),
             information=search.information / alpha**2,
             unknowns=int(touched.sum()),
-            promise=promise(found, shown, touched),
+            promise=reading.promise,
             beta=beta,
         ),
-        deviation=alpha * deviations(found.covariance, touched).reshape(shape),
+        deviation=reading.deviation,
+        weights=reading.weights,
+        weight_deviation=reading.weight_deviation,
     )
 
 

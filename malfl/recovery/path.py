@@ -1,9 +1,9 @@
 """Rewards by which a whole path of learning is the likeliest.
 
-If it is known how an agent learns, a reward of the state predicts all its policies, from the first
-one on. The actions seen under them are a multinomial regression on the reward, not a linear one:
-each policy is improved upon as it was predicted, not as it was seen. So a policy that was seen too
-little to be estimated does no harm.
+If it is known how an agent learns, a reward predicts all its policies, from the first one on. The
+actions seen under them are a multinomial regression on the reward, not a linear one: each policy is
+improved upon as it was predicted, not as it was seen. So a policy that was seen too little to be
+estimated does no harm.
 """
 
 from collections.abc import Sequence
@@ -26,21 +26,25 @@ from malfl.learners.soft_policy_iteration import SoftPolicyIteration
 from malfl.learners.soft_value_iteration import SoftValueIteration
 from malfl.play.view import View
 from malfl.recovery import learner_models
+from malfl.recovery.classes import RewardSpace, Space, check_space, space_of
 from malfl.recovery.deviance import deviance, expected_deviance
 from malfl.recovery.estimator import Prepared
-from malfl.recovery.learner_models import Model
+from malfl.recovery.learner_models import Model, Path
+from malfl.recovery.likeliest import LikeliestClass
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.prior import PRIOR_SCALE, at_deviation, integrate, spoken_of
+from malfl.recovery.reading import read
 from malfl.recovery.reward import (
     Determination,
     Evidence,
     NothingToLearnError,
     RecoveredReward,
+    RewardClass,
     determination_of,
 )
 from malfl.recovery.shown import shown_directions
-from malfl.recovery.trust import Promise, deviations, informed, promise
+from malfl.recovery.trust import Promise, informed
 from malfl.values import Value, freeze, set_fields
 
 MOST_STEPS = 100
@@ -70,8 +74,8 @@ class PathFit(Value):
     evidence: Evidence
     gradient: float  #: norm of the log-likelihood's slope, relative to one by chance
     converged: bool
-    information: FloatArray  #: (S, S), of the data alone
-    unknowns: int  #: states whose reward some policy depends on
+    information: FloatArray  #: (K, K), of the data alone
+    unknowns: int  #: numbers of the reward that some policy depends on
     #: The deviance relative to what chance leaves, so about 1 if the agent learns that way. Far
     #: above, the reward explains little of what was seen.
     misfit: float
@@ -107,17 +111,21 @@ class PathLikelihood(Value):
     prior
         Standard deviation of rewards, in units of alpha; by default it is integrated over, see
         `malfl.recovery.prior`.
+    reward_class
+        What the reward may depend on, as for `malfl.Structural`.
     policies
         How policies are estimated.
 
     Raises
     ------
     ValueError
-        If ``prior`` is not greater than 0, or a learner is none whose path can be fitted.
+        If ``prior`` is not greater than 0, a learner is none whose path can be fitted, or a name
+        is unknown.
     """
 
     learners: tuple[Learner, ...] = MODELLED
     prior: float | None = None
+    reward_class: RewardSpace | None = None
     policies: PolicyFit = Smoothing()
 
     needs_improvements = True
@@ -127,6 +135,8 @@ class PathLikelihood(Value):
         set_fields(self, learners=tuple(self.learners))
         if self.prior is not None:
             set_fields(self, prior=checks.squarable(self.prior, "prior"))
+        if self.reward_class is not None:
+            check_space(self.reward_class)
         check_fit(self.policies)
         if not self.learners:
             raise ValueError("learners must name at least one, got none")
@@ -145,14 +155,17 @@ class PathLikelihood(Value):
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
         """See `malfl.recovery.estimator.Estimator`."""
-        return _Prepared(self, view, agent, estimate_policies(view, self.policies, rng))
+        if self.reward_class is None:
+            return LikeliestClass(lambda one: replace(self, reward_class=one), view, agent, rng)
+        space = space_of(view.dynamics, agent, self.reward_class)
+        return _Prepared(self, view, agent, space, estimate_policies(view, self.policies, rng))
 
 
 class _Prepared:
     def __init__(
-        self, estimator: PathLikelihood, view: View, agent: int, policies: Policies
+        self, estimator: PathLikelihood, view: View, agent: int, space: Space, policies: Policies
     ) -> None:
-        self._estimator, self._view, self._agent = estimator, view, agent
+        self._estimator, self._view, self._agent, self._space = estimator, view, agent, space
         self._policies, self._counts = policies, view.own_counts(agent)
         possible = [
             one for one in estimator.learners if view.episodes is not None or one.needs != "steps"
@@ -160,14 +173,16 @@ class _Prepared:
         self._learners = possible or list(estimator.learners)
 
     def reward(self, improvements: int) -> RecoveredReward:
-        view, counts = self._view, self._counts[1 : improvements + 1]
-        shown = shown_directions(view.dynamics, self._agent, "state")
+        view, counts, space = self._view, self._counts[1 : improvements + 1], self._space
+        shown = shown_directions(view.dynamics, self._agent, space.reward_class)
         found: list[tuple[float, RecoveredReward]] = []
         nothing = None
         for one in self._learners:
-            model = model_of(one, view, self._agent, self._policies, improvements)
+            model = self._model(one, improvements)
             try:
-                fit = recover_from_path(model, counts, view.unit, self._estimator.prior, shown)
+                fit = recover_from_path(
+                    model, counts, view.unit, self._estimator.prior, shown, space
+                )
             except NothingToLearnError as error:
                 nothing = error
             else:
@@ -178,6 +193,10 @@ class _Prepared:
             raise nothing
         return max(found, key=lambda one: one[0])[1]
 
+    def _model(self, learner: Learner, improvements: int) -> Model:
+        given = learner, self._view, self._agent, self._policies, improvements
+        return model_of(*given, self._space.reward_class)
+
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         """By exact soft policy iteration, unless the reward names another learner."""
         fit = reward.diagnostics
@@ -185,13 +204,18 @@ class _Prepared:
         if not isinstance(learner, SoftValueIteration | QLearning):
             now = [policies[improvements] for policies in self._policies]
             return exact_next_policy(self._view.dynamics, now, self._agent, self._view.unit, reward)
-        model = model_of(learner, self._view, self._agent, self._policies, improvements + 1)
-        logits, _ = model(np.nan_to_num(reward.values))
+        entries = self._space.reward(self._space.numbers_of(reward))
+        logits, _ = self._model(learner, improvements + 1)(entries)
         return np.asarray(np.exp(log_softmax(logits[improvements], axis=-1)))
 
 
 def model_of(
-    learner: Learner, view: View, agent: int, policies: Sequence[FloatArray], improvements: int
+    learner: Learner,
+    view: View,
+    agent: int,
+    policies: Sequence[FloatArray],
+    improvements: int,
+    reward_class: RewardClass = "state",
 ) -> Model:
     """How an agent's policies pi_1, ..., so many, depend on its reward, if it is such a learner.
 
@@ -213,12 +237,15 @@ def model_of(
                 "choose another learner"
             )
         played = view.episodes[:improvements]
-        return learner_models.q_learning(view.dynamics, played, agent, alpha, learner.beta)
-    moves = learner_models.reach(view.dynamics, [p[:improvements] for p in policies], agent)
+        return learner_models.q_learning(
+            view.dynamics, played, agent, alpha, learner.beta, reward_class
+        )
+    seen = [policy[:improvements] for policy in policies]
+    faced = learner_models.face(view.dynamics, seen, agent, reward_class)
     if isinstance(learner, SoftValueIteration):
-        return learner_models.soft_value_iteration(moves, alpha, gamma)
+        return learner_models.soft_value_iteration(faced, alpha, gamma)
     first = or_uniform(policies[agent][0])
-    return learner_models.soft_policy_iteration(moves, first, alpha, gamma)
+    return learner_models.soft_policy_iteration(faced, first, alpha, gamma)
 
 
 def recover_from_path(
@@ -227,8 +254,9 @@ def recover_from_path(
     alpha: float,
     prior: float | None = None,
     shown: FloatArray | None = None,
+    space: Space | None = None,
 ) -> RecoveredReward:
-    """Find the likeliest reward of the state, with a normal prior.
+    """Find the likeliest reward, with a normal prior.
 
     Steps are those of SciPy's exact trust region, with the expected information as the curvature.
     Where the path misfits, deviations are wider by the root of the misfit.
@@ -244,8 +272,10 @@ def recover_from_path(
     prior
         Standard deviation of rewards, in units of alpha; by default it is integrated over.
     shown
-        An orthonormal basis (S, k) of what the promise is about; by default all that the data say
-        anything of.
+        An orthonormal basis (entries, k) of what the promise is about; by default all that the
+        data say anything of.
+    space
+        The rewards that are looked for; by default those of the state.
 
     Returns
     -------
@@ -261,12 +291,13 @@ def recover_from_path(
     """
     counts, alpha = checks.counts(counts, "counts"), checks.squarable(alpha, "alpha")
     given = None if prior is None else checks.squarable(prior, "prior")
-    scales = _Scales(model, counts, alpha)
-    start = scales.weigh(np.zeros(counts.shape[1]))
+    space = Space("state", counts.shape[1]) if space is None else space
+    scales = _Scales(by_numbers(model, space), counts, alpha)
+    start = scales.weigh(np.zeros(space.numbers))
     if not start.touched.any():
         raise NothingToLearnError(
-            "the policies that were seen do not depend on a reward of the state; there is nothing "
-            "to learn from"
+            f"the policies that were seen do not depend on a reward of the {space.reward_class}; "
+            "there is nothing to learn from"
         )
     peak = _climb(scales, start.reward, given or PRIOR_SCALE)
     if given is None:
@@ -282,9 +313,10 @@ def recover_from_path(
     shown = informed(now.information) if shown is None else shown
     misfit, error = _misfit(scales.counts, now, found.prior)
     wide = found._replace(covariance=found.covariance * np.fmax(misfit, 1.0))
+    reading = read(wide._replace(reward=now.reward), touched, alpha, space, counts.shape[1], shown)
     return RecoveredReward(
-        values=np.where(touched, alpha * now.reward, np.nan),
-        reward_class="state",
+        values=reading.values,
+        reward_class=space.reward_class,
         diagnostics=PathFit(
             steps=peak.steps,
             log_likelihood=now.log_likelihood,
@@ -294,10 +326,24 @@ def recover_from_path(
             information=now.information / alpha**2,
             unknowns=int(touched.sum()),
             misfit=misfit,
-            promise=promise(wide, shown, touched),
+            promise=reading.promise,
         ),
-        deviation=alpha * deviations(wide.covariance, touched),
+        deviation=reading.deviation,
+        weights=reading.weights,
+        weight_deviation=reading.weight_deviation,
     )
+
+
+def by_numbers(model: Model, space: Space) -> Model:
+    """The model as a function of the numbers that make up a reward."""
+    if space.basis is None:
+        return model
+
+    def path(numbers: FloatArray) -> Path:
+        logits, slopes = model(space.reward(numbers))
+        return logits, space.by_numbers(slopes)
+
+    return path
 
 
 class _Peak(NamedTuple):

@@ -6,7 +6,7 @@ not execute stays unseen; how far its values are off for that is known as a vari
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -18,16 +18,13 @@ from malfl.games.soft import entropy_bonus, or_uniform
 from malfl.kernels.replay import Update, replay, replay_errors
 from malfl.kernels.steps import Learner as Codes
 from malfl.play.view import View
+from malfl.recovery.classes import RewardSpace, Space, check_space, earned_by_code, space_of
 from malfl.recovery.estimator import Prepared
+from malfl.recovery.likeliest import LikeliestClass
 from malfl.recovery.logit import AffineLogits, glance_at_logits, recover_from_logits
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
-from malfl.recovery.reward import (
-    REWARD_CLASSES,
-    NothingToLearnError,
-    RecoveredReward,
-    RewardClass,
-)
+from malfl.recovery.reward import NothingToLearnError, RecoveredReward
 from malfl.recovery.shown import shown_directions
 from malfl.recovery.structural import FIRST_BETA, LEAST_BETA, SMALL_ERRORS, empty_logits
 from malfl.values import Value, set_fields
@@ -64,7 +61,7 @@ class Replay(Value):
 
     beta: float | None = None
     executed: bool = False
-    reward_class: RewardClass = "state"
+    reward_class: RewardSpace | None = None
     policies: PolicyFit = Smoothing()
 
     needs_steps = True
@@ -74,19 +71,25 @@ class Replay(Value):
         if self.beta is not None:
             set_fields(self, beta=checks.step_size(self.beta))
         checks.boolean(self.executed, "executed")
-        checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
+        if self.reward_class is not None:
+            check_space(self.reward_class)
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
         """See `malfl.recovery.estimator.Estimator`."""
-        return _Prepared(self, view, agent, estimate_policies(view, self.policies, rng))
+        if self.reward_class is None:
+            return LikeliestClass(lambda one: replace(self, reward_class=one), view, agent, rng)
+        space = space_of(view.dynamics, agent, self.reward_class)
+        return _Prepared(self, view, agent, space, estimate_policies(view, self.policies, rng))
 
 
 class _Prepared:
     """Replays by step size: the known one, else the likeliest for each number of improvements."""
 
-    def __init__(self, estimator: Replay, view: View, agent: int, policies: Policies) -> None:
-        self._estimator, self._view, self._agent = estimator, view, agent
+    def __init__(
+        self, estimator: Replay, view: View, agent: int, space: Space, policies: Policies
+    ) -> None:
+        self._estimator, self._view, self._agent, self._space = estimator, view, agent, space
         self._policies = policies
         self._replays: dict[float, Replayed] = {}
         self._found: dict[int, float] = {}
@@ -102,7 +105,7 @@ class _Prepared:
             now = [policies[improvements] for policies in self._policies]
             return exact_next_policy(self._view.dynamics, now, self._agent, self._view.unit, reward)
         logits = self._replayed(beta).logits(improvements + 1)
-        return np.asarray(logits.policies(np.nan_to_num(reward.values).ravel())[improvements])
+        return np.asarray(logits.policies(self._space.numbers_of(reward))[improvements])
 
     def _replayed(self, beta: float) -> "Replayed":
         if beta not in self._replays:
@@ -113,7 +116,7 @@ class _Prepared:
         one, own = self._estimator, self._policies[self._agent]
         return Replayed(
             self._view, self._agent, own, beta=beta, executed=one.executed,
-            reward_class=one.reward_class, rough=rough,
+            space=self._space, rough=rough,
         )  # fmt: skip
 
     def _likeliest(self, improvements: int) -> float:
@@ -121,7 +124,8 @@ class _Prepared:
             return self._found[improvements]
         steps = np.cumsum(self._view.counts[:improvements].sum(axis=(1, 2)))
         some = min(improvements, max(2, int((steps <= SEARCH_STEPS).sum())))
-        rough, _ = self._replay(FIRST_BETA).glance(some)  # a reward for which errors count
+        glance, _ = self._replay(FIRST_BETA).glance(some)
+        rough = self._space.reward(glance)  # a reward for which errors count
 
         def unlikely(log_beta: float) -> float:
             return -self._replay(float(np.exp(log_beta)), rough).glance(some)[1]
@@ -145,8 +149,10 @@ class Replayed:
     ----------
     policies
         The agent's policies as far as they are known, (n, S, A_i), NaN where unknown.
-    beta, executed, reward_class
+    beta, executed
         As for `malfl.Replay`.
+    space
+        The rewards that are looked for.
     rough
         A reward, flat, for which all variances are then.
 
@@ -164,7 +170,7 @@ class Replayed:
         *,
         beta: float,
         executed: bool,
-        reward_class: RewardClass = "state",
+        space: Space,
         rough: FloatArray | None = None,
     ) -> None:
         if view.episodes is None:
@@ -174,19 +180,18 @@ class Replayed:
         self._view, self._episodes, self._policies = view, view.episodes, policies
         self._counts, self._beta, self._executed = view.own_counts(agent), beta, executed
         self._codes = Codes(*view.dynamics.code_parts(agent))
-        self._class, joint = reward_class, np.arange(view.counts[0].size)
-        by_class = {"state": self._codes.states, "state-action": self._codes.pairs}
-        self._entries = by_class.get(reward_class, joint).astype(np.int64)
-        self._logits = empty_logits(view.dynamics, len(self._counts), agent, reward_class)
+        self._space = space
+        self._entries = earned_by_code(view.dynamics, agent, space.reward_class)
+        self._logits = empty_logits(view.dynamics, len(self._counts), agent, space.numbers)
         self._done, self._rough = 0, rough
         self._agent = agent
 
     def reward(self, improvements: int) -> RecoveredReward:
         """The reward by the first so many improvements; see `recover_from_logits`."""
         logits, counts = self.logits(improvements), self._counts[1 : improvements + 1]
-        shown = shown_directions(self._view.dynamics, self._agent, self._class)
+        shown = shown_directions(self._view.dynamics, self._agent, self._space.reward_class)
         alpha = self._view.unit
-        return recover_from_logits(logits, counts, alpha, self._class, self._beta, shown)
+        return recover_from_logits(logits, counts, alpha, self._space, self._beta, shown)
 
     def glance(self, improvements: int) -> tuple[FloatArray, float]:
         """See `glance_at_logits`."""
@@ -215,7 +220,7 @@ class Replayed:
             (begin, min(begin + PASS_STEPS, len(steps.codes)))
             for begin in range(0, len(steps.codes), PASS_STEPS)
         ]
-        numbers = self._logits.slopes.shape[-1]
+        numbers = self._space.entries
         columns = numbers + 1
         width = min(columns, max(16, BLOCK_BYTES // (8 * states * (own + 1))))
         q = np.empty((states * own, columns))
@@ -229,7 +234,8 @@ class Replayed:
                 )  # fmt: skip
                 progress.advance(end - begin if column == 0 else 0)
             q[:, column : column + width] = rows
-        self._logits.slopes[h] = q[:, :-1].reshape(states, own, numbers) / alpha
+        slopes = self._space.by_numbers(q[:, :-1]) / alpha
+        self._logits.slopes[h] = slopes.reshape(self._logits.slopes[h].shape)
         self._logits.constants[h] = q[:, -1].reshape(states, own) / alpha
         self._logits.known[h] = len(steps.codes) > 0
         self._done = h + 1
@@ -251,5 +257,6 @@ class Replayed:
         if done < len(self._counts):
             counts, alpha = self._counts[1 : done + 1], self._view.unit
             with suppress(NothingToLearnError):
-                return glance_at_logits(self._logits.first(done), counts, alpha, SMALL_ERRORS)[0]
+                found, _ = glance_at_logits(self._logits.first(done), counts, alpha, SMALL_ERRORS)
+                return self._space.reward(found)
         return None

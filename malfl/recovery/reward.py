@@ -14,6 +14,7 @@ from malfl.values import Value, freeze, set_fields
 
 RewardClass = Literal["state", "state-action", "joint-action"]
 REWARD_CLASSES: tuple[RewardClass, ...] = ("state", "state-action", "joint-action")
+SHOWN = 8  # of what a reward was compared with, in a summary
 RANK_TOLERANCE = 1e-6  # of singular values of a regression on logits, relative to the largest
 
 
@@ -52,7 +53,7 @@ class Diagnostics(Protocol):
 
 
 @runtime_checkable
-class Promising(Protocol):
+class Promising(Diagnostics, Protocol):
     """A fit that says how far its reward may be off."""
 
     @property
@@ -83,6 +84,12 @@ class RecoveredReward(Value):
     deviation: FloatArray | None = None
     unvisited: IntArray | None = None  #: (k, 2), pairs (iteration, state) without data, if data
     scale_known: bool = True  #: False if alpha was not known, in units of which values are then
+    weights: FloatArray | None = None  #: (k,), of features, if it was looked for among these
+    weight_deviation: FloatArray | None = None  #: (k,), their posterior standard deviations
+    #: What was compared, with the logarithm of its evidence, the likeliest first; empty if nothing.
+    compared: tuple[tuple[str, float], ...] = ()
+    #: Of these, what is about as likely as the first, and how far its reward correlates with this.
+    rivals: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
@@ -103,17 +110,20 @@ class RecoveredReward(Value):
         if np.isinf(values).any():
             where = checks.first(np.isinf(values))
             raise ValueError(f"values{list(where)} is {values[where]}; what is not known is NaN")
-        deviation, unvisited = self.deviation, self.unvisited
-        if deviation is not None:
-            deviation = checks.numbers(deviation, "deviation")
-            if deviation.shape != values.shape or (deviation < 0).any():
-                raise ValueError("deviation must be 0 or more for each of values")
+        unvisited, weights = self.unvisited, self.weights
+        if weights is not None:
+            weights = checks.numbers(weights, "weights")
+        deviation = _check_deviation(self.deviation, "deviation", values, "values")
+        spread = _check_deviation(self.weight_deviation, "weight_deviation", weights, "weights")
         if unvisited is not None:
             unvisited = checks.counts(unvisited, "unvisited").astype(np.int64)
             if unvisited.shape[1:] != (2,):
                 raise ValueError(f"unvisited must have shape (k, 2), got {unvisited.shape}")
-        freeze(values, deviation, unvisited)
-        set_fields(self, values=values, deviation=deviation, unvisited=unvisited)
+        freeze(values, deviation, unvisited, weights, spread)
+        set_fields(
+            self, values=values, deviation=deviation, unvisited=unvisited, weights=weights,
+            weight_deviation=spread,
+        )  # fmt: skip
 
     def parts(self) -> dict[str, object]:
         """What a file holds of it; of a fit of somebody else's, what it says of itself."""
@@ -151,7 +161,7 @@ class RecoveredReward(Value):
             return judge(converged=fit.converged, promise=None, error=np.nan, names=())
         return judge(
             converged=fit.converged, promise=fit.promise, error=fit.evidence.error,
-            rivals=getattr(fit, "rivals", ()), names=self._names(),
+            rivals=self.rivals, names=self._names(),
         )  # fmt: skip
 
     def _names(self) -> tuple[str, ...]:
@@ -183,11 +193,29 @@ class RecoveredReward(Value):
         if self.deviation is not None and known.any():
             typical = float(np.median(self.deviation[known]))
             lines += [f"Median posterior deviation {typical:.3g}"]
+        if self.weights is not None:
+            lines += [f"Linear in {self.weights.size} features"]
         lines += ["The fit converged." if self.converged else "The fit did NOT converge."]
+        if self.compared:
+            (likeliest, best), *others = self.compared
+            lines += [f"Likeliest: {likeliest}"]
+            lines += [f"- {name}: less likely by {best - one:.3g}" for name, one in others[:SHOWN]]
         lines += fit.lines()
         if self.unvisited is not None and len(self.unvisited):
             lines += [f"{len(self.unvisited)} pairs of iteration and state were never visited."]
         return "\n".join(lines)
+
+
+def _check_deviation(
+    deviation: FloatArray | None, name: str, of: FloatArray | None, of_name: str
+) -> FloatArray | None:
+    """Return a deviation for each of some numbers; raise unless it is 0 or more, or NaN."""
+    if deviation is None:
+        return None
+    deviation = checks.numbers(deviation, name)
+    if of is None or deviation.shape != of.shape or (deviation < 0).any():
+        raise ValueError(f"{name} must be 0 or more for each of {of_name}")
+    return deviation
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The reward by which counts alone explain how an agent's policies improve."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from malfl import checks
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics, Policies
 from malfl.play.view import View
+from malfl.recovery.classes import RewardSpace, Space, check_space, entries, space_of
 from malfl.recovery.estimator import Prepared
 from malfl.recovery.learned_values import (
     ROUNDS,
@@ -20,6 +21,7 @@ from malfl.recovery.learned_values import (
     learned_variances,
     process_of,
 )
+from malfl.recovery.likeliest import LikeliestClass
 from malfl.recovery.logit import AffineLogits, LogitFit, glance_at_logits, recover_from_logits
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
@@ -49,7 +51,8 @@ class Structural(Value):
         ``"td"`` or ``"exact"``; if not known, as the evidence says.
     reward_class
         What the reward may depend on. ``"state"``: R(s). ``"state-action"``: R(s, a^i).
-        ``"joint-action"``: R(s, a).
+        ``"joint-action"``: R(s, a). Or `malfl.Features`. By default R(s) and, in small games and
+        where R(s) leaves much unexplained, the others are compared, and the likeliest is taken.
     policies
         How policies are estimated.
 
@@ -61,7 +64,7 @@ class Structural(Value):
 
     beta: float | None = None
     evaluation: Evaluation | None = None
-    reward_class: RewardClass = "state"
+    reward_class: RewardSpace | None = None
     policies: PolicyFit = Smoothing()
 
     needs_steps = False
@@ -74,17 +77,23 @@ class Structural(Value):
             checks.choice(self.evaluation, "evaluation", ("td", "exact"))
         if self.evaluation == "exact" and self.beta is not None:
             raise ValueError(f"beta must be None for exact values, got {self.beta:g}")
-        checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
+        if self.reward_class is not None:
+            check_space(self.reward_class)
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
         """See `malfl.recovery.estimator.Estimator`."""
-        return _Prepared(self, view, agent, estimate_policies(view, self.policies, rng))
+        if self.reward_class is None:
+            return LikeliestClass(lambda one: replace(self, reward_class=one), view, agent, rng)
+        space = space_of(view.dynamics, agent, self.reward_class)
+        return _Prepared(self, view, agent, space, estimate_policies(view, self.policies, rng))
 
 
 class _Prepared:
-    def __init__(self, estimator: Structural, view: View, agent: int, policies: Policies) -> None:
-        self._estimator, self._view, self._agent = estimator, view, agent
+    def __init__(
+        self, estimator: Structural, view: View, agent: int, space: Space, policies: Policies
+    ) -> None:
+        self._estimator, self._view, self._agent, self._space = estimator, view, agent, space
         self._policies, self._counts = policies, view.own_counts(agent)
         self._processes: list[Process] = []
         self._known: dict[int, tuple[FloatArray, FloatArray]] = {}  # at the estimator's own beta
@@ -96,19 +105,19 @@ class _Prepared:
         logits = self._logits(some, beta)
         if beta is not None:
             self._add_errors(logits, some, beta, self._rough(logits, some), ROUNDS)
-        reward_class = self._estimator.reward_class
-        shown = shown_directions(self._view.dynamics, self._agent, reward_class)
-        return recover_from_logits(logits, self._seen(some), alpha, reward_class, beta, shown)
+        shown = shown_directions(self._view.dynamics, self._agent, self._space.reward_class)
+        return recover_from_logits(logits, self._seen(some), alpha, self._space, beta, shown)
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         """See `Prepared`."""
         fit = reward.diagnostics
         beta = fit.beta if isinstance(fit, LogitFit) else None
         logits = self._logits([improvements], beta)
-        return np.asarray(logits.policies(np.nan_to_num(reward.values).ravel())[0])
+        return np.asarray(logits.policies(self._space.numbers_of(reward))[0])
 
     def _rough(self, logits: AffineLogits, some: Sequence[int]) -> FloatArray:
-        return glance_at_logits(logits, self._seen(some), self._view.unit, [ROUGH_ERROR])[0]
+        glance, _ = glance_at_logits(logits, self._seen(some), self._view.unit, [ROUGH_ERROR])
+        return self._space.reward(glance)
 
     def _likeliest(self, some: Sequence[int]) -> float | None:
         """The step size that explains the improvements best; None if exact values do it better."""
@@ -136,11 +145,11 @@ class _Prepared:
 
     def _logits(self, some: Sequence[int], beta: float | None) -> AffineLogits:
         """Of some improvements, by the number of the policy that was improved."""
-        view = self._view
-        reward_class = self._estimator.reward_class
-        logits = empty_logits(view.dynamics, len(some), self._agent, reward_class)
+        view, space = self._view, self._space
+        logits = empty_logits(view.dynamics, len(some), self._agent, space.numbers)
         for k, h in enumerate(some):
-            _set(logits, k, *self._values(h, beta), view.unit)
+            slopes, constants = self._values(h, beta)
+            _set(logits, k, space.by_numbers(slopes), constants, view.unit)
             # Nobody knows what was improved where nothing was seen.
             logits.known[k] = self._counts[h].any()
         return logits
@@ -172,26 +181,16 @@ class _Prepared:
         view = self._view
         for g in range(len(self._processes), h + 1):
             now = [policies[g] for policies in self._policies]
-            reward_class = self._estimator.reward_class
+            reward_class = self._space.reward_class
             self._processes.append(
                 process_of(view.dynamics, now, self._agent, view.unit, reward_class)
             )
         return self._processes[h]
 
 
-def entries(dynamics: Dynamics, agent: int, reward_class: RewardClass) -> int:
-    """How many numbers a reward of this class is."""
+def empty_logits(dynamics: Dynamics, number: int, agent: int, numbers: int) -> AffineLogits:
+    """Room for the logits of so many policies of an agent, by so many numbers of a reward."""
     states, own = dynamics.n_states, dynamics.actions[agent]
-    actions = {"state": 1, "state-action": own, "joint-action": dynamics.n_joint_actions}
-    return states * actions[reward_class]
-
-
-def empty_logits(
-    dynamics: Dynamics, number: int, agent: int, reward_class: RewardClass = "state"
-) -> AffineLogits:
-    """Room for the logits of so many policies of an agent."""
-    states, own = dynamics.n_states, dynamics.actions[agent]
-    numbers = entries(dynamics, agent, reward_class)
     size = 8 * number * states * own * (numbers + 1)
     checks.memory(size, f"logits of {number} policies and {states} states", "use a smaller game")
     return AffineLogits(
@@ -224,8 +223,9 @@ def structural_logits(
     """
     agent, alpha = dynamics.check_agent(agent), checks.positive(alpha, "alpha")
     checks.choice(reward_class, "reward_class", REWARD_CLASSES)
+    numbers = entries(dynamics, agent, reward_class)
     histories = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
-    logits = empty_logits(dynamics, len(histories[agent]), agent, reward_class)
+    logits = empty_logits(dynamics, len(histories[agent]), agent, numbers)
     for h in range(len(histories[agent])):
         now = [history[h] for history in histories]
         process = process_of(dynamics, now, agent, alpha, reward_class)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numpy.linalg import eigh
+from numpy.linalg import eigh, eigvalsh
 
 from malfl.checks import FloatArray, IntArray
 from malfl.recovery.prior import Posterior
@@ -59,28 +59,43 @@ def informed(information: FloatArray) -> FloatArray:
     return np.asarray(axes[:, sizes > ROUNDING * max(float(sizes.max()), 0.0)])
 
 
-def promise(found: Posterior, shown: FloatArray, touched: BoolArray) -> Promise:
+def promise(
+    found: Posterior, shown: FloatArray, touched: BoolArray, basis: FloatArray | None = None
+) -> Promise:
     """What a posterior says of its mean.
 
     Parameters
     ----------
     shown
-        An orthonormal basis (K, k) of what improvements show; see `informed` and
-        `malfl.recovery.shown.shown_directions`.
+        An orthonormal basis (E, k) of what improvements show of the entries of a reward; see
+        `informed` and `malfl.recovery.shown.shown_directions`.
     touched
-        (K,), entries of the reward that some policy depends on.
+        (E,), entries of the reward that some policy depends on.
+    basis
+        (E, K), how the numbers found make up entries; None if they are the entries.
     """
     if shown.shape[1] == 0:
         return Promise(0.0, 0.0, 0, 0, np.arange(len(touched)))
-    spread, turned = eigh(covariance := shown.T @ found.covariance @ shown)
-    spread, mean = np.maximum(spread, 0.0), turned.T @ (shown.T @ found.reward)
+    of_numbers = shown.T if basis is None else shown.T @ basis
+    spread, turned = eigh(covariance := of_numbers @ found.covariance @ of_numbers.T)
+    spread, mean = np.maximum(spread, 0.0), turned.T @ (of_numbers @ found.reward)
     draws = np.random.default_rng(0).normal(size=(DRAWS, len(mean)))
     truths = mean + draws * np.sqrt(spread)
     lengths = np.linalg.norm(truths, axis=1) * np.linalg.norm(mean)
     likeness = truths @ mean / np.where(lengths > 0, lengths, 1.0)
     least, middle = np.quantile(likeness, [1 - CONFIDENCE, 0.5])
-    known = np.diag(covariance) < DETERMINED * found.prior
+    shares = spread / found.prior if basis is None else _shares(covariance, of_numbers, found.prior)
+    known = int((shares < DETERMINED).sum())
     # What is shown of an entry, relative to what the prior says of that.
-    shares = ((shown @ covariance) * shown).sum(axis=1), found.prior * (shown**2).sum(axis=1)
-    weak = np.flatnonzero((shares[0] > WEAK**2 * shares[1]) | ~touched)
-    return Promise(float(middle), float(least), shown.shape[1], int(known.sum()), weak)
+    allowed = ((shown @ of_numbers) ** 2).sum(axis=1)
+    left = ((shown @ covariance) * shown).sum(axis=1)
+    weak = np.flatnonzero((left > WEAK**2 * found.prior * allowed) | ~touched)
+    return Promise(float(middle), float(least), shares.size, known, weak)
+
+
+def _shares(covariance: FloatArray, of_numbers: FloatArray, prior: float) -> FloatArray:
+    """Variances relative to the prior's, of the directions in which the prior allows any."""
+    sizes, axes = eigh(prior * of_numbers @ of_numbers.T)
+    allowed = sizes > ROUNDING * max(float(sizes.max()), 0.0)
+    white = axes[:, allowed] / np.sqrt(sizes[allowed])
+    return np.asarray(eigvalsh(white.T @ covariance @ white))

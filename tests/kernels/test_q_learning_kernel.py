@@ -42,12 +42,22 @@ def learned(game, agent, played, q=0.0, beta=BETA, cuts=()):
     return values
 
 
+def entries_of(game, agent, size):
+    """Which of so many entries of a reward each code earns."""
+    states, pairs = learner_of(game, agent)
+    for entries in (states, pairs, np.arange(states.size)):
+        if entries.max() + 1 == size:
+            return entries
+    raise ValueError(size)
+
+
 def learned_with_slopes(game, agent, played, reward, q=0.0, slopes=0.0, beta=BETA, cuts=()):
     values = np.zeros((game.n_states, game.actions[agent])) + q
-    by_reward = np.zeros((values.size, game.n_states)) + slopes
+    by_reward = np.zeros((values.size, len(reward))) + slopes
     given = reward, game.gamma, beta, values, by_reward
+    learner, entries = learner_of(game, agent), entries_of(game, agent, len(reward))
     for begin, end in itertools.pairwise((0, *cuts, len(played))):
-        q_learning_with_slopes(played.packed, learner_of(game, agent), begin, end, *given)
+        q_learning_with_slopes(played.packed, learner, entries, begin, end, *given)
     return values, by_reward
 
 
@@ -94,25 +104,32 @@ def test_with_slopes_the_values_are_the_same(actions, stochastic, lengths):
     agent = len(actions) - 1
     values, _ = learned_with_slopes(game, agent, played, game.rewards[agent])
     np.testing.assert_allclose(values, learned(game, agent, played), rtol=0, atol=1e-13)
+    of_actions = np.random.default_rng(1).normal(size=(game.n_states, game.n_joint_actions))
+    game = game.with_rewards([of_actions] * game.n_agents)
+    values, _ = learned_with_slopes(game, agent, played, of_actions.ravel())
+    np.testing.assert_allclose(values, learned(game, agent, played), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("lengths", [(25,) * 4, *LENGTHS])
 @pytest.mark.parametrize("actions", [(3,), (2, 3)])
-def test_slopes_are_what_values_change_by(actions, lengths):
+@pytest.mark.parametrize("rewards", ["state", "state-action", "joint-action"])
+def test_slopes_are_what_values_change_by(actions, lengths, rewards):
     """Linear between ties, so that differences are exact but for rounding."""
     game, played = with_state_rewards(actions, lengths=lengths)
     agent, rng = len(actions) - 1, np.random.default_rng(0)
-    size, states = game.n_states * game.actions[agent], game.n_states
-    start = rng.normal(size=(states, game.actions[agent]))
-    before = rng.normal(size=(size, states))
+    size = game.n_states * game.actions[agent]
+    joint = game.n_states * game.n_joint_actions
+    numbers = {"state": game.n_states, "state-action": size, "joint-action": joint}[rewards]
+    start = rng.normal(size=(game.n_states, game.actions[agent]))
+    before = rng.normal(size=(size, numbers))
 
     def values(reward, change):
         q = start + (before @ change).reshape(start.shape)
         return learned_with_slopes(game, agent, played, reward + change, q)[0].ravel()
 
-    for reward in rng.normal(size=(3, states)):
+    for reward in rng.normal(size=(3, numbers)):
         _, slopes = learned_with_slopes(game, agent, played, reward, start, before)
-        for z, unit in enumerate(1e-5 * np.eye(states)):
+        for z, unit in enumerate(1e-5 * np.eye(numbers)):
             change = (values(reward, unit) - values(reward, -unit)) / 2e-5
             np.testing.assert_allclose(slopes[:, z], change, rtol=0, atol=1e-9)
 
@@ -124,7 +141,7 @@ def test_of_two_best_actions_the_first_one_has_the_slope():
     slopes[0], slopes[1] = [1.0, 0.0], [0.0, 1.0]
     codes = np.arange(4)
     learner, reward = Learner(codes // 2, codes), np.array([0.0, 2.0])
-    q_learning_with_slopes(played.packed, learner, 0, 1, reward, 0.5, 0.2, q, slopes)
+    q_learning_with_slopes(played.packed, learner, codes // 2, 0, 1, reward, 0.5, 0.2, q, slopes)
     np.testing.assert_allclose(q, [[5, 5], [0.2 * (2 + 0.5 * 5), 0]])
     np.testing.assert_allclose(slopes, [[1, 0], [0, 1], [0.2 * 0.5, 0.2], [0, 0]])
 
@@ -134,6 +151,7 @@ def test_a_step_to_the_same_pair_changes_its_slope_by_what_it_was():
     played = Episodes.from_lists([[0, 0, 0]], [[0, 0]], n_states=1, n_joint_actions=1)
     q, slopes = np.zeros((1, 1)), np.zeros((1, 1))
     learner = Learner(np.array([0]), np.array([0]))
-    q_learning_with_slopes(played.packed, learner, 0, 1, np.array([1.0]), 0.5, 0.2, q, slopes)
+    given = np.array([0]), 0, 1, np.array([1.0]), 0.5, 0.2, q, slopes
+    q_learning_with_slopes(played.packed, learner, *given)
     np.testing.assert_allclose(slopes, [[0.2 + 0.8 * 0.2 + 0.2 * 0.5 * 0.2]])
     np.testing.assert_allclose(q, slopes)

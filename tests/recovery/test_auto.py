@@ -8,8 +8,7 @@ from drawn import random_game
 import malfl
 from malfl import Auto, PathLikelihood, QLearning, Replay, SoftPolicyIteration, Structural
 from malfl.evaluation.identified import identified_correlation
-from malfl.recovery import NothingToLearnError, RecoveredReward, auto
-from malfl.recovery.auto import LikeliestFit
+from malfl.recovery import NothingToLearnError, RecoveredReward, likeliest
 from malfl.recovery.recovery import Recovery
 
 ALPHA, BETA = 0.7, 0.3
@@ -39,37 +38,40 @@ def log_of(name, rewards="state", episodes=400):
 
 def found_in(view, estimator=None):
     found = Recovery(view, of=0, by=estimator or Auto(), unvisited="omit").reward()
-    assert isinstance(found.diagnostics, LikeliestFit)
-    return found, found.diagnostics.compared[0][0]
+    return found, found.compared[0][0]
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("td", "Replay()"),
-        ("sarsa", "Replay(executed=True)"),
-        ("exact", "PathLikelihood(learners=(SoftPolicyIteration(evaluation='exact')))"),
-        ("backing up", "PathLikelihood(learners=(SoftValueIteration()))"),
+        ("td", "Replay(reward_class='state')"),
+        ("sarsa", "Replay(executed=True, reward_class='state')"),
+        (
+            "exact",
+            "PathLikelihood(learners=(SoftPolicyIteration(evaluation='exact')), "
+            "reward_class='state')",
+        ),
+        ("backing up", "PathLikelihood(learners=(SoftValueIteration()), reward_class='state')"),
     ],
 )
 def test_the_learner_is_found(name, expected):
     log = log_of(name)
-    found, likeliest = found_in(log.seen_by(1))
-    assert likeliest == expected
+    found, best = found_in(log.seen_by(1))
+    assert best == expected
     assert identified_correlation(found, log.game, 0) > 0.99
     assert found.verdict == "sound"
     assert found.converged
     if name in ("td", "sarsa"):
-        assert found.diagnostics.fit.beta == pytest.approx(BETA, rel=0.25)
+        assert found.diagnostics.beta == pytest.approx(BETA, rel=0.25)
 
 
 def test_q_learning_is_found_where_others_leave_much(monkeypatch):
     log = log_of("Q-learning")
-    without = found_in(log.seen_by(1), Auto(BETA))[0].diagnostics.compared
+    without = found_in(log.seen_by(1), Auto(BETA))[0].compared
     assert not any("QLearning" in name for name, _ in without)  # replay explains enough
-    monkeypatch.setattr(auto, "MOST_ERROR", -1.0)
-    found, likeliest = found_in(log.seen_by(1), Auto(BETA))
-    assert likeliest == "PathLikelihood(learners=(QLearning(beta=0.3)))"
+    monkeypatch.setattr(likeliest, "MOST_ERROR", -1.0)
+    found, best = found_in(log.seen_by(1), Auto(BETA))
+    assert best == ("PathLikelihood(learners=(QLearning(beta=0.3)), reward_class='state')")
     assert identified_correlation(found, log.game, 0) > 0.99
     assert found.verdict == "sound"
 
@@ -89,22 +91,22 @@ def test_what_the_reward_depends_on_is_found(name, rewards):
 def test_counts_are_enough():
     log = log_of("td")
     view = replace(log.seen_by(1), episodes=None)
-    found, likeliest = found_in(view)
-    assert likeliest.startswith("Structural(")
-    assert not any(name.startswith("Replay") for name, _ in found.diagnostics.compared)
+    found, best = found_in(view)
+    assert best.startswith("Structural(")
+    assert not any(name.startswith("Replay") for name, _ in found.compared)
     assert identified_correlation(found, log.game, 0) > 0.9
 
 
 def test_it_finds_what_the_likeliest_does():
     view = log_of("td").seen_by(1)
     found, _ = found_in(view)
-    named = Recovery(view, of=0, by=Replay()).reward()
+    named = Recovery(view, of=0, by=Replay(reward_class="state")).reward()
     np.testing.assert_array_equal(found.values, named.values)
     np.testing.assert_array_equal(found.deviation, named.deviation)
     evidence = named.diagnostics.evidence
     assert found.diagnostics.evidence == evidence
-    assert found.diagnostics.compared[0][1] == evidence.log_likelihood
-    order = [one for _, one in found.diagnostics.compared]
+    assert found.compared[0][1] == evidence.log_likelihood
+    order = [one for _, one in found.compared]
     assert order == sorted(order, reverse=True)
     assert malfl.recover(view, of=0).summary() == found.summary()
 
@@ -125,12 +127,11 @@ def test_the_next_policy_is_that_of_the_likeliest():
 
 def test_rewards_of_many_entries_are_looked_for_if_much_is_left(monkeypatch):
     """And then by the model that was the likeliest before."""
-    monkeypatch.setattr(auto, "FEW_ENTRIES", 4)
+    monkeypatch.setattr(likeliest, "FEW_ENTRIES", 4)
     found, _ = found_in(log_of("td").seen_by(1))
-    assert all("reward_class" not in name
-               for name, _ in found.diagnostics.compared)  # fmt: skip
+    assert all("-action'" not in name for name, _ in found.compared)
     found, _ = found_in(log_of("td", "state-action").seen_by(1))
-    wider = [name for name, _ in found.diagnostics.compared if "-action'" in name]
+    wider = [name for name, _ in found.compared if "-action'" in name]
     assert found.reward_class == "state-action"
     assert 1 <= len(wider) <= 3
 
@@ -139,24 +140,23 @@ def test_models_that_are_as_likely_make_a_result_doubtful():
     """Little was seen of somebody whose reward may depend on anything."""
     view = log_of("td", "joint-action", 2).seen_by(1)
     found, _ = found_in(view)
-    best = found.diagnostics.compared[0][1]
-    near = [name for name, one in found.diagnostics.compared[1:] if one > best - auto.NEARLY]
-    assert [name for name, _ in found.diagnostics.rivals] == near
+    most = found.compared[0][1]
+    near = [name for name, one in found.compared[1:] if one > most - likeliest.NEARLY]
+    assert [name for name, _ in found.rivals] == near
     assert near
-    assert all(-1 <= likeness <= 1 for _, likeness in found.diagnostics.rivals)
+    assert all(-1 <= likeness <= 1 for _, likeness in found.rivals)
     assert found.verdict != "sound"
 
 
 def test_a_summary_says_what_was_compared():
-    found, likeliest = found_in(log_of("exact").seen_by(1))
+    found, best = found_in(log_of("exact").seen_by(1))
     lines = found.summary().splitlines()
     assert lines[0] == "Verdict: sound"
-    assert f"Likeliest: {likeliest}" in lines
-    names = [name for name, _ in found.diagnostics.compared]
+    assert f"Likeliest: {best}" in lines
+    names = [name for name, _ in found.compared]
     assert len(names) == len(set(names)) > 4
-    for name in names[1:]:
+    for name in names[1:9]:
         assert any(line.startswith(f"- {name}: less likely by ") for line in lines)
-    assert found.determination == found.diagnostics.fit.determination
 
 
 def test_where_nobody_finds_anything_it_says_so():
@@ -179,9 +179,9 @@ def test_names_are_brief():
     brief = (
         "PathLikelihood(learners=(SoftPolicyIteration(evaluation='exact'), QLearning(beta=0.5)))"
     )
-    assert auto.brief(PathLikelihood(learners)) == brief
-    assert auto.brief(Replay()) == "Replay()"
-    assert auto.brief(Structural(0.1, None, "state-action")) == (
+    assert likeliest.brief(PathLikelihood(learners)) == brief
+    assert likeliest.brief(Replay()) == "Replay()"
+    assert likeliest.brief(Structural(0.1, None, "state-action")) == (
         "Structural(beta=0.1, reward_class='state-action')"
     )
 

@@ -92,7 +92,7 @@ def exact_predictions(view, of, rewards):
 
 @of_type(
     Structural(evaluation="exact"), MiniBatchAdam(), LeastSquares(), EvidenceRidge(),
-    CausalEntropy(), PathLikelihood([EXACTLY]),
+    CausalEntropy(), PathLikelihood([EXACTLY], reward_class="state"),
 )  # fmt: skip
 @pytest.mark.parametrize(("observer", "of", "actions"), [(0, 1, (2, 3)), (2, 0, (2, 1, 3))])
 def test_predictions_come_from_exact_values_of_the_newest_policies(by, observer, of, actions):
@@ -228,7 +228,7 @@ def test_predictions_get_at_what_happens():
 
 @pytest.mark.parametrize(
     ("by", "steps"),
-    [(Replay(BETA), 4 * 40 * 60), (Structural(), 0), (MiniBatchAdam(2), 0)],
+    [(Replay(BETA, reward_class="state"), 4 * 40 * 60), (Structural(), 0), (MiniBatchAdam(2), 0)],
     ids=["Replay", "Structural", "MiniBatchAdam"],
 )
 def test_the_bar_is_of_the_steps_that_are_replayed(view, by, steps, monkeypatch):
@@ -333,7 +333,7 @@ def test_views_of_too_little_are_named(view, hom_log):
 def test_what_shows_nothing_yet_is_not_known():
     """Actions that do nothing say nothing, which is no reason to stop."""
     log = learn(gridworlds.ma_lfl("hom", slip=1.0), iterations=4, episodes=3, steps=100, seed=0)
-    found = forecast(log.seen_by(1), of=0, by=Structural())
+    found = forecast(log.seen_by(1), of=0, by=Structural(reward_class="state"))
     assert np.isnan(found.rewards).all()
     assert np.isfinite(found.policies).all()
 

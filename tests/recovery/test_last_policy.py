@@ -162,7 +162,7 @@ def test_a_best_response_is_the_soft_optimum_among_the_others(actions, stochasti
     game = random_game(rng, actions, 5, stochastic, state_rewards=True)
     policies = random_policies(actions, 5, rng)
     for agent, own in enumerate(actions):
-        moves = learner_models.reach(game, [policy[None] for policy in policies], agent)
+        moves = learner_models.face(game, [policy[None] for policy in policies], agent).moves
         model = learner_models.best_response(moves, ALPHA, game.gamma)
         odds = naive.faced(game, policies, agent)
         for reward in (game.rewards[agent], np.zeros(5), 3 * rng.normal(size=5)):
@@ -223,7 +223,8 @@ def test_the_reward_of_an_agent_at_its_best_is_found(actions):
     assert correlation(found, true).pearson > 0.9999
     assert (found.determination.rank, found.determination.free) == (4, 1)
     misfit = found.diagnostics.misfit
-    assert np.isnan(misfit) if game.actions[agent] == 2 else misfit < 3
+    # Of two actions as good as one number is left to tell it by, and rounding decides.
+    assert misfit < 3 or (game.actions[agent] == 2 and np.isnan(misfit))
     error = found.values - found.values.mean() - true + true.mean()
     assert (np.abs(error) < 4 * found.deviation).all()
 

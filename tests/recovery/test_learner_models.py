@@ -113,15 +113,16 @@ def test_rewards_count_in_units_of_alpha(learner):
 
 @any_learner
 @pytest.mark.parametrize("actions", [(3,), (2, 3), (3, 2)])
-def test_an_unknown_policy_counts_as_uniform(learner, actions):
+def test_an_unknown_policy_counts_as_the_last_one_known(learner, actions):
+    """Or as uniform, if none was known before."""
     agent = len(actions) - 1
     log = logged(learner, actions, agent)
-    unknown, uniform = true_policies(log), true_policies(log)
-    for gaps, filled in zip(unknown, uniform, strict=True):
-        for h, s in ((0, 3), (2, 1)):
-            gaps[h, s], filled[h, s] = np.nan, 1 / gaps.shape[2]
+    unknown, filled = true_policies(log), true_policies(log)
+    for gaps, full in zip(unknown, filled, strict=True):
+        gaps[0, 3], full[0, 3] = np.nan, 1 / gaps.shape[2]
+        gaps[2, 1], full[2, 1] = np.nan, full[1, 1]
     reward = log.game.rewards[agent]
-    found, expected = (modelled(learner, log, agent, p)(reward) for p in (unknown, uniform))
+    found, expected = (modelled(learner, log, agent, p)(reward) for p in (unknown, filled))
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
 
@@ -165,7 +166,7 @@ def test_where_actions_lead_is_what_the_agent_faces(game, policies):
     later = random_policies(game.actions, game.n_states, np.random.default_rng(9))
     both = [np.array(pair) for pair in zip(policies, later, strict=True)]
     for agent in range(game.n_agents):
-        moves = learner_models.reach(game, both, agent)
+        moves = learner_models.face(game, both, agent).moves
         for h, now in enumerate((policies, later)):
             np.testing.assert_allclose(moves[h], naive.faced(game, now, agent), atol=1e-12)
 
@@ -175,11 +176,11 @@ def test_too_large_a_game_is_refused(monkeypatch):
     policies = [
         np.array([policy] * 3) for policy in random_policies((2, 3), 4, np.random.default_rng(0))
     ]
-    free = 8 * 3 * 4 * 3 * 4 - 1  # not enough for the second agent
+    free = 8 * 3 * 4 * 3 * (4 + 4) - 1  # not enough for the second agent
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=free))
-    learner_models.reach(game, policies, 0)
-    with pytest.raises(MemoryError, match="transitions would need"):
-        learner_models.reach(game, policies, 1)
+    learner_models.face(game, policies, 0)
+    with pytest.raises(MemoryError, match="transitions and slopes would need"):
+        learner_models.face(game, policies, 1)
 
 
 def replayed_by_hand(game, played, agent, reward):

@@ -63,6 +63,7 @@ def logged(learner, game=None, seed=0, iterations=6, episodes=600):
 
 
 def by_path(view, *learners, of=0, unvisited="raise", **parameters):
+    parameters = {"reward_class": "state", **parameters}
     estimator = PathLikelihood(learners or MODELS, **parameters)
     return recover(view, of=of, by=estimator, unvisited=unvisited)
 
@@ -122,7 +123,9 @@ def test_the_grid_of_lfl():
     """Its traps are hardly looked at once they are known, which leaves little of the prior."""
     lfl = malfl.gridworlds.lfl()
     log = learn(lfl, ITERATING, alpha=0.3, iterations=6, episodes=300, steps=200, seed=0)
-    found = recover(log.seen_by(None), of=0, by=PathLikelihood(prior=40), unvisited="omit")
+    found = recover(
+        log.seen_by(None), of=0, by=PathLikelihood(prior=40, reward_class="state"), unvisited="omit"
+    )
     assert found.diagnostics.learner == ITERATING
     assert correlation(found, lfl.rewards[0]).pearson > 0.99
     assert found.diagnostics.misfit < 1.3
@@ -525,7 +528,9 @@ def test_the_next_policy_is_what_the_learner_would_play(learner):
     log = logged(learner, a_game((3, 2), 5), iterations=4, episodes=60)
     for observer, agent in ((None, 0), (0, 1)):
         view = log.seen_by(observer)
-        prepared = PathLikelihood([learner]).prepare(view, agent, np.random.default_rng(0))
+        prepared = PathLikelihood([learner], reward_class="state").prepare(
+            view, agent, np.random.default_rng(0)
+        )
         found, policies = prepared.reward(3), estimate_policies(view)
         for h in (1, 3):
             expected = own_next_policy(learner, view, policies, agent, found.values, h)
@@ -539,7 +544,7 @@ def test_at_the_true_reward_the_next_policy_is_the_next_one(learner, actions):
     """If everyone's policies are known, and so is which learner it is."""
     log = logged(learner, a_game(actions, 4), iterations=4, episodes=60)
     agent = len(actions) - 1
-    prepared = PathLikelihood(MODELS, policies=true_policies(log)).prepare(
+    prepared = PathLikelihood(MODELS, reward_class="state", policies=true_policies(log)).prepare(
         log.seen_by(None), agent, np.random.default_rng(0)
     )
     found = prepared.reward(2)
@@ -555,7 +560,9 @@ def test_the_next_policy_is_predicted_where_little_is_known(learner):
     """Policies never seen count as uniform, unknown rewards as zero."""
     log = logged(learner, without_a_way_to_the_last(), iterations=4, episodes=60)
     view, reward = log.seen_by(None), log.game.rewards[0].copy()
-    prepared = PathLikelihood([learner]).prepare(view, 0, np.random.default_rng(0))
+    prepared = PathLikelihood([learner], reward_class="state").prepare(
+        view, 0, np.random.default_rng(0)
+    )
     reward[[2, 5]] = np.nan
     found = replace(prepared.reward(2), values=reward)
     policies = [np.where(np.isnan(p), 1 / 3, p) for p in estimate_policies(view)]
@@ -567,7 +574,7 @@ def test_the_next_policy_is_predicted_where_little_is_known(learner):
 def test_without_a_learner_the_next_policy_is_soft_policy_iterations():
     log = logged(WATKINS, a_game((3, 2), 5), iterations=4, episodes=60)
     view, reward = log.seen_by(None), log.game.rewards[1]
-    prepared = PathLikelihood().prepare(view, 1, np.random.default_rng(0))
+    prepared = PathLikelihood(reward_class="state").prepare(view, 1, np.random.default_rng(0))
     nameless = RecoveredReward(reward, "state", NoFit())
     expected = own_next_policy(ITERATING, view, estimate_policies(view), 1, reward, 2)
     predicted = prepared.next_policy(nameless, 2)
@@ -577,7 +584,9 @@ def test_without_a_learner_the_next_policy_is_soft_policy_iterations():
 def test_the_likeliest_of_several_learners_is_judged_by_what_was_seen_by_then():
     """What comes after does not matter."""
     view = logged(WATKINS, a_game((3, 2), 5)).seen_by(None)
-    prepared = PathLikelihood(MODELS).prepare(view, 1, np.random.default_rng(0))
+    prepared = PathLikelihood(MODELS, reward_class="state").prepare(
+        view, 1, np.random.default_rng(0)
+    )
     for h in (1, 3):
         alone = by_path(view.first(h + 1), of=1)
         found = prepared.reward(h)

@@ -9,6 +9,7 @@ from drawn import random_game, random_policies
 import malfl
 from malfl import Episodes, Replay, SoftPolicyIteration, Structural, View
 from malfl.recovery import Smoothing
+from malfl.recovery.classes import Space
 from malfl.recovery.logit import recover_from_logits
 from malfl.recovery.replay import Replayed
 
@@ -34,7 +35,12 @@ def played_in(game, played, alpha=ALPHA):
 def replayed(game, played, own, agent, executed):
     """The logits of all that was played."""
     view = played_in(game, played)
-    return Replayed(view, agent, own, beta=BETA, executed=executed).logits(len(played))
+    return replays_of(view, agent, own, beta=BETA, executed=executed).logits(len(played))
+
+
+def replays_of(view, agent, policies, **options):
+    """For rewards of the state."""
+    return Replayed(view, agent, policies, space=Space("state", view.dynamics.n_states), **options)
 
 
 @pytest.fixture
@@ -166,7 +172,7 @@ def test_long_work_advances_in_short_pieces(monkeypatch, advanced):
 
 def test_what_was_replayed_is_not_replayed_again(game, histories, played, advanced):
     own = np.array([policies[0] for policies in histories])
-    replays = Replayed(played_in(game, played), 0, own, beta=BETA, executed=False)
+    replays = replays_of(played_in(game, played), 0, own, beta=BETA, executed=False)
     advanced.clear()
     some = replays.logits(2)
     assert sum(advanced) == 2 * 4 * 25
@@ -241,7 +247,7 @@ def test_how_far_values_are_off_is_known():
             game, iterations=2, episodes=200, steps=100, initial=initial, record=True, seed=seed
         )
         view = log.seen_by(1)
-        logits = Replayed(view, 0, log.policies[0][:-1], beta=0.1, executed=False).logits(2)
+        logits = replays_of(view, 0, log.policies[0][:-1], beta=0.1, executed=False).logits(2)
         values = logits.slopes[0] @ game.rewards[0] + logits.constants[0]
         visited = view.own_counts(0)[0] > 0
         off.append((values - log.q[0][0] / 3)[visited])
@@ -261,7 +267,7 @@ def test_what_was_executed_leaves_out_almost_nothing():
     )  # fmt: skip
     view, own = log.seen_by(1), log.policies[0][:-1]
     unseen, executed = (
-        Replayed(view, 0, own, beta=0.1, executed=one).logits(2).variances[0]
+        replays_of(view, 0, own, beta=0.1, executed=one).logits(2).variances[0]
         for one in (False, True)
     )
     assert 0 < executed.sum() < 0.02 * unseen.sum()
@@ -374,8 +380,8 @@ def test_what_a_learner_did_is_the_likelier(recorded):
 def test_rewards_are_those_of_the_logits(recorded):
     log = recorded["td"]
     view = log.seen_by(1)
-    replays = Replayed(view, 0, malfl.estimate_policies(view)[0], beta=0.1, executed=False)
-    direct = malfl.recover(view, of=0, by=Replay(0.1))
+    replays = replays_of(view, 0, malfl.estimate_policies(view)[0], beta=0.1, executed=False)
+    direct = malfl.recover(view, of=0, by=Replay(0.1, reward_class="state"))
     expected = recover_from_logits(replays.logits(3), view.own_counts(0)[1:], log.alpha)
     np.testing.assert_array_equal(direct.values, expected.values)
     found = replays.reward(3)

@@ -1,0 +1,168 @@
+"""Several fits of the same data, of which the likeliest is taken."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import fields, is_dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from malfl.checks import FloatArray
+from malfl.games.markov import Dynamics
+from malfl.play.view import View
+from malfl.recovery.classes import Features, entries
+from malfl.recovery.estimator import Estimator, Prepared
+from malfl.recovery.logit import LogitFit
+from malfl.recovery.reward import (
+    REWARD_CLASSES,
+    NothingToLearnError,
+    Promising,
+    RecoveredReward,
+    RewardClass,
+)
+from malfl.recovery.shown import MOST_ENTRIES, likeness
+from malfl.recovery.verdict import MOST_ERROR
+from malfl.values import Value
+
+NEARLY = 5.0  # of log-evidence: a model that is less likely by less is no worse
+FEW_ENTRIES = 300  # of a reward: wider classes of so many are always compared
+
+
+class Trial(NamedTuple):
+    """An estimator, and what it found."""
+
+    estimator: Estimator
+    reward: RecoveredReward
+    fit: Promising
+
+
+class Trials:
+    """What the estimators tried so far have found of one agent's reward."""
+
+    def __init__(self, dynamics: Dynamics, agent: int) -> None:
+        self._dynamics, self._agent = dynamics, agent
+        self._found: list[Trial] = []
+        self._nothing: NothingToLearnError | None = None
+
+    def add(self, one: Estimator, prepared: Prepared, improvements: int) -> None:
+        """Try one more, if it is another one."""
+        if any(one == each.estimator for each in self._found):
+            return
+        try:
+            reward = prepared.reward(improvements)
+        except NothingToLearnError as error:
+            self._nothing = error
+        else:
+            assert isinstance(reward.diagnostics, Promising)
+            self._found.append(Trial(one, reward, reward.diagnostics))
+
+    def in_order(self) -> list[Trial]:
+        """The likeliest first; raises if nobody found anything."""
+        if not self._found:
+            raise self._nothing or NothingToLearnError("nothing that was seen shows a reward")
+        return sorted(self._found, key=lambda each: -each.fit.evidence.log_likelihood)
+
+    def likeliest(self) -> Estimator | None:
+        """The likeliest so far, if there is one."""
+        return self.in_order()[0].estimator if self._found else None
+
+    def leave_much(self) -> bool:
+        """Whether the likeliest leaves more unexplained than a sound result may."""
+        return not self._found or not self.in_order()[0].fit.evidence.error <= MOST_ERROR
+
+    def beta(self, reward_class: RewardClass) -> float | None:
+        """The step size that the likeliest estimator of rewards of a class has found.
+
+        One that was found for another class serves if that left little unexplained.
+        """
+        for _, reward, fit in self.in_order() if self._found else []:
+            same = reward.reward_class == reward_class
+            if isinstance(fit, LogitFit) and (same or fit.evidence.error <= MOST_ERROR):
+                return fit.beta
+        return None
+
+    def few(self, reward_class: RewardClass) -> bool:
+        """Whether a reward of a class has so few entries that it is always compared."""
+        return entries(self._dynamics, self._agent, reward_class) <= FEW_ENTRIES
+
+    def worth_a_look(self, reward_class: RewardClass) -> bool:
+        """Whether rewards of a class are to be compared, given the fits of narrower ones."""
+        own, joint = self._dynamics.actions[self._agent], self._dynamics.n_joint_actions
+        if reward_class == "joint-action" and own == joint:
+            return False  # nobody else has a choice
+        if reward_class == "state" or self.few(reward_class):
+            return True
+        return self._small(reward_class) and self.leave_much()
+
+    def chosen(self) -> RecoveredReward:
+        """The likeliest reward, with all that it was compared with."""
+        order = self.in_order()
+        compared = [(brief(each.estimator), each.fit.evidence.log_likelihood) for each in order]
+        rivals = tuple(self._rivals(order))
+        return replace(order[0].reward, compared=tuple(compared), rivals=rivals)
+
+    def _small(self, reward_class: RewardClass) -> bool:
+        return entries(self._dynamics, self._agent, reward_class) <= MOST_ENTRIES
+
+    def _rivals(self, order: list[Trial]) -> Iterator[tuple[str, float]]:
+        """Of trials, those about as likely as the first."""
+        best, *others = order
+        mine = np.nan_to_num(best.reward.values), best.reward.reward_class
+        least = best.fit.evidence.log_likelihood - NEARLY
+        for one in others:
+            theirs = np.nan_to_num(one.reward.values), one.reward.reward_class
+            wider = max(mine[1], theirs[1], key=REWARD_CLASSES.index)
+            if self._small(wider) and one.fit.evidence.log_likelihood > least:
+                yield brief(one.estimator), likeness(mine, theirs, self._dynamics, self._agent)
+
+
+class LikeliestClass:
+    """An estimator prepared for each class of rewards that is worth a look; the likeliest serves.
+
+    Parameters
+    ----------
+    in_class
+        The estimator of rewards of a class.
+    """
+
+    def __init__(
+        self,
+        in_class: Callable[[RewardClass], Estimator],
+        view: View,
+        agent: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self._in_class, self._view, self._agent, self._rng = in_class, view, agent, rng
+        self._made: dict[RewardClass, Prepared] = {}
+
+    def reward(self, improvements: int) -> RecoveredReward:
+        """See `Prepared`."""
+        trials = Trials(self._view.dynamics, self._agent)
+        for reward_class in REWARD_CLASSES:
+            if trials.worth_a_look(reward_class):
+                one = self._in_class(reward_class)
+                trials.add(one, self._prepared(reward_class), improvements)
+        return trials.chosen()
+
+    def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
+        """See `Prepared`."""
+        return self._prepared(reward.reward_class).next_policy(reward, improvements)
+
+    def _prepared(self, reward_class: RewardClass) -> Prepared:
+        if reward_class not in self._made:
+            one = self._in_class(reward_class)
+            self._made[reward_class] = one.prepare(self._view, self._agent, deepcopy(self._rng))
+        return self._made[reward_class]
+
+
+def brief(value: object) -> str:
+    """A value by its name and the parameters that are not what they are by default."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(brief, value))})"
+    if isinstance(value, Features):
+        return f"{value.phi.shape[-1]} features"
+    if not (isinstance(value, Value) and is_dataclass(value)):
+        return repr(value)
+    given = [(each.name, getattr(value, each.name), each.default) for each in fields(value)]
+    said = [f"{name}={brief(one)}" for name, one, usual in given if one != usual]
+    return f"{type(value).__name__}({', '.join(said)})"
