@@ -21,8 +21,9 @@ from malfl.games.classics import CLASSICS
 from malfl.games.markov import MarkovGame
 from malfl.learners.learn import train
 from malfl.play.view import View
-from malfl.recovery.auto import Auto, LikeliestFit, brief
+from malfl.recovery.auto import Auto
 from malfl.recovery.estimator import Estimator
+from malfl.recovery.likeliest import brief
 from malfl.recovery.limits import identified_error, limit_from_counts, limit_with_episodes
 from malfl.recovery.recover import recover
 from malfl.recovery.replay import Replay
@@ -124,8 +125,8 @@ def _row(game: MarkovGame, view: View, used: str, by: Estimator) -> Row:
     except NothingToLearnError as error:
         return row | {"problem": str(error), "seconds": time.perf_counter() - began}
     row["seconds"] = time.perf_counter() - began
-    if isinstance(found.diagnostics, LikeliestFit):
-        row["by"] = found.diagnostics.compared[0][0]
+    if found.compared:
+        row["by"] = found.compared[0][0]
     return row | _measured(found, game)
 
 

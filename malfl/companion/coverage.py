@@ -4,10 +4,10 @@ import numpy as np
 from numpy.linalg import eigh, inv
 from scipy.stats import norm
 
-from malfl.checks import FloatArray, IntArray
+from malfl.checks import FloatArray
 from malfl.evaluation.identified import narrowed
 from malfl.games.markov import Dynamics, MarkovGame
-from malfl.recovery.auto import LikeliestFit
+from malfl.recovery.classes import earned_by_code
 from malfl.recovery.logit import LogitFit
 from malfl.recovery.path import PathFit
 from malfl.recovery.reward import RANK_TOLERANCE, REWARD_CLASSES, RecoveredReward, RewardClass
@@ -26,26 +26,17 @@ def in_class(game: MarkovGame, agent: int, reward_class: RewardClass) -> FloatAr
     _, own = narrowed(game.rewards[agent], game, agent)
     wide = max(own, reward_class, key=REWARD_CLASSES.index)
     shown = shown_directions(game.without_rewards(), agent, wide)
-    entry = _entries(game, agent, reward_class)
-    codes = np.unique(_entries(game, agent, wide), return_index=True)[1]  # one of each entry
+    entry = earned_by_code(game, agent, reward_class)
+    codes = np.unique(earned_by_code(game, agent, wide), return_index=True)[1]  # one an entry
     true = game.joint_reward(agent).ravel()[codes]
     widening = np.eye(entry.max() + 1)[entry[codes]]
     nearest = np.linalg.lstsq(shown.T @ widening, shown.T @ true, rcond=RANK_TOLERANCE)[0]
     return np.asarray(nearest if reward_class == "state" else nearest.reshape(game.n_states, -1))
 
 
-def _entries(game: MarkovGame, agent: int, reward_class: RewardClass) -> IntArray:
-    """Which entry of a reward of this class each code ``s * A + a`` pays."""
-    states, pairs = game.code_parts(agent)
-    by_class = {"state": states, "state-action": pairs, "joint-action": np.arange(len(states))}
-    return by_class[reward_class]
-
-
 def covariance_of(found: RecoveredReward) -> tuple[FloatArray, float] | None:
     """Of a reward's posterior, (K, K), and the variance of its prior; None if it has none."""
     fit = found.diagnostics
-    if isinstance(fit, LikeliestFit):
-        fit = fit.fit
     if not isinstance(fit, LogitFit | PathFit):
         return None
     prior = fit.evidence.prior

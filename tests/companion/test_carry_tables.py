@@ -10,6 +10,7 @@ from malfl.companion.carry_tables import (
     calibration,
     claims,
     correlations,
+    coverage,
     covered,
     distances,
     root_mean_square,
@@ -87,6 +88,22 @@ def test_directions_count_and_not_runs():
     assert level["each should be"].tolist() == pytest.approx([0.25, 0.1, 0.025])
 
 
+def test_coverage_of_a_regime_is_of_its_directions():
+    table = coverage(
+        rows(
+            {"determined": 30, "below_95": 0.1, "z": 1.0},
+            {"determined": 10, "above_95": 0.5, "z": 3.0},
+            {"determined": 0, "z": np.nan},
+            {"regime": "other", "z": 1.5},
+        )
+    )
+    first, second = table.to_dict("records")
+    assert (first["games"], first["directions"]) == (2, 40)
+    assert first["covered"] == pytest.approx(1 - (3 + 5) / 40)
+    assert first["z"] == pytest.approx(np.quantile([1, 3], 0.9))
+    assert (second["regime"], second["covered"], second["z"]) == ("other", 1, 1.5)
+
+
 def test_what_is_covered():
     assert covered(rows({"below_95": 0.1, "above_95": 0.2})).tolist() == pytest.approx([0.7])
 
@@ -137,15 +154,19 @@ def test_claims_that_hold_and_that_do_not():
 def test_claims_about_intervals_are_of_right_models_alone():
     held = {"below_95": 0.05}
     wrong = {"right": False, "z": 9.0, "below_95": 1.0}
-    table = claims(rows(*[held] * 9, *[wrong] * 9, {"used": "counts"}))
+    few = {"determined": 3, "below_95": 1.0, "z": 1.0}
+    table = claims(rows(*[held] * 90, *[wrong] * 9, few, {"used": "counts"}))
     name = "coverage of 95 % intervals, right models, episodes"
-    both = claim(table, f"{name}: median")
-    assert both["found"].tolist() == pytest.approx([0.95, 0.95])
+    both = claim(table, f"{name}: median of regimes")
+    expected = 1 - (0.05 * 900 + 3) / 903
+    assert both["found"].tolist() == pytest.approx([expected, expected])
     assert both["holds"].all()
+    games = claim(table, f"{name}: 10th percentile of games")  # of those with many directions
+    assert (games["found"], games["results"]) == (0.95, 90)
     high = claim(table, "z, right models, episodes: 90th percentile")
-    assert (high["found"], high["results"]) == (1.0, 9)
-    over = claim(table, "coverage of 95 % intervals, right models, counts: median")
-    assert over["holds"].tolist() == [True, False]  # all are covered, which is too many
+    assert (high["found"], high["results"]) == (1.0, 91)
+    name = "coverage of 95 % intervals, right models, counts: median of regimes"
+    assert claim(table, name)["holds"].tolist() == [True, False]  # all covered is too many
 
 
 def test_bands_and_verdicts_are_all_there_are():
