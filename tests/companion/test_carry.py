@@ -89,8 +89,8 @@ def test_with_a_wrong_model_nothing_is_named_and_there_is_no_bound():
     rows = in_random_game("step size 4 times too large", SEED)
     assert [row["used"] for row in rows] == ["episodes", "counts"]
     beta = rows[0]["beta"]
-    assert rows[0]["by"] == f"Replay(beta={4 * beta!r})"
-    assert rows[1]["by"] == f"Structural(beta={4 * beta!r}, evaluation='td')"
+    assert rows[0]["by"].startswith(f"Replay(beta={4 * beta!r}")
+    assert rows[1]["by"].startswith(f"Structural(beta={4 * beta!r}, evaluation='td'")
     assert not rows[0]["right"]
 
 

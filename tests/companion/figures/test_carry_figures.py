@@ -22,7 +22,8 @@ def rows():
 
 
 def places(axes):
-    return np.concatenate([np.array(one.get_offsets()) for one in axes.collections])
+    points = [one for one in axes.collections if not hasattr(one, "get_segments")]
+    return np.concatenate([np.array(one.get_offsets()) for one in points])
 
 
 def test_each_game_is_a_point_in_the_row_of_its_regime(rows):
