@@ -136,7 +136,7 @@ OBSERVERS: dict[str, Estimator] = {
     "weighted": WEIGHTED,
     "last policy": LastPolicy(),
     "causal entropy": CausalEntropy(),
-    "adaptive": Adaptive(PathLikelihood(), otherwise=WEIGHTED),
+    "adaptive": Adaptive(PathLikelihood(reward_class="state"), otherwise=WEIGHTED),
 }
 
 

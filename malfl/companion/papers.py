@@ -44,6 +44,6 @@ def better_estimators(beta: float) -> dict[str, Estimator]:
     return {
         "least squares, R(s)": LeastSquares(),
         "evidence ridge, R(s)": EvidenceRidge(),
-        "structural": Structural(beta),
-        "replay": Replay(beta),
+        "structural": Structural(beta, reward_class="state"),
+        "replay": Replay(beta, reward_class="state"),
     }

@@ -42,6 +42,12 @@ class Features(Value):
         freeze(phi)
         set_fields(self, phi=phi)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Features) and np.array_equal(self.phi, other.phi)
+
+    def __hash__(self) -> int:
+        return hash((self.phi.shape, self.phi.tobytes()))
+
 
 RewardSpace = RewardClass | Features
 """A class by its name, or features."""
@@ -95,19 +101,29 @@ def space_of(dynamics: Dynamics, agent: int, reward_class: RewardSpace) -> Space
     """
     if not isinstance(reward_class, Features):
         return Space(reward_class, entries(dynamics, agent, reward_class))
-    phi, states = reward_class.phi, dynamics.n_states
-    own, joint = dynamics.actions[agent], dynamics.n_joint_actions
-    shapes: dict[tuple[int, ...], RewardClass] = {
-        (states, joint): "joint-action", (states, own): "state-action", (states,): "state",
-    }  # fmt: skip
-    if phi.shape[:-1] not in shapes:
+    phi = reward_class.phi
+    name = class_of_shape(dynamics, agent, phi.shape[:-1])
+    if name is None:
+        states, own, joint = dynamics.n_states, dynamics.actions[agent], dynamics.n_joint_actions
         raise ValueError(
             f"phi must have shape ({states}, k), ({states}, {own}, k) or ({states}, {joint}, k) "
             f"for agent {agent}, got {phi.shape}"
         )
     flat = phi.reshape(-1, phi.shape[-1])
     units = 1 / np.sqrt((flat**2).mean(axis=0))
-    return Space(shapes[phi.shape[:-1]], len(flat), flat * units, units)
+    return Space(name, len(flat), flat * units, units)
+
+
+def class_of_shape(dynamics: Dynamics, agent: int, shape: tuple[int, ...]) -> RewardClass | None:
+    """The class of a reward (S,), (S, A_i) or (S, A); None if the shape is another one.
+
+    Of an agent alone a reward of its actions is one of own actions.
+    """
+    states, own, joint = dynamics.n_states, dynamics.actions[agent], dynamics.n_joint_actions
+    shapes: dict[tuple[int, ...], RewardClass] = {
+        (states, joint): "joint-action", (states, own): "state-action", (states,): "state",
+    }  # fmt: skip
+    return shapes.get(shape)
 
 
 def entries(dynamics: Dynamics, agent: int, reward_class: RewardClass) -> int:

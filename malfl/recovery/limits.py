@@ -19,6 +19,7 @@ from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics
 from malfl.play.view import View
+from malfl.recovery.classes import class_of_shape, space_of
 from malfl.recovery.logit import AffineLogits, information_at
 from malfl.recovery.policies import estimate_policies
 from malfl.recovery.replay import Replayed
@@ -60,9 +61,8 @@ def limit_with_episodes(view: View, *, of: int, reward: npt.ArrayLike, beta: flo
     """
     agent, true, reward_class = _checked(view, of, reward)
     own, beta = estimate_policies(view)[agent], checks.step_size(beta)
-    replayed = Replayed(
-        view, agent, own, beta=beta, executed=False, reward_class=reward_class, rough=true
-    )
+    space = space_of(view.dynamics, agent, reward_class)
+    replayed = Replayed(view, agent, own, beta=beta, executed=False, space=space, rough=true)
     return _limit(view, agent, replayed.logits(view.iterations - 1), true, reward_class)
 
 
@@ -109,19 +109,17 @@ def _checked(view: View, of: int, reward: npt.ArrayLike) -> tuple[int, FloatArra
     """The agent, its reward, flat, and that one's class."""
     checks.instance(view, View, "view", "see LearningLog.seen_by")
     agent, true = view.check_observed(of), checks.finite(reward, "reward")
-    states, own = view.dynamics.n_states, view.dynamics.actions[agent]
-    joint = view.dynamics.n_joint_actions
-    classes: dict[tuple[int, ...], RewardClass] = {
-        (states, joint): "joint-action", (states, own): "state-action", (states,): "state",
-    }  # fmt: skip
-    if true.shape not in classes:
+    name = class_of_shape(view.dynamics, agent, true.shape)
+    if name is None:
+        states, own = view.dynamics.n_states, view.dynamics.actions[agent]
+        joint = view.dynamics.n_joint_actions
         raise ValueError(
             f"reward must have shape {(states,)}, {(states, own)} or {(states, joint)}, "
             f"got {true.shape}"
         )
     if np.ptp(true) == 0:
         raise ValueError("reward must differ between entries; a constant is nothing to recover")
-    return agent, true.ravel(), classes[true.shape]
+    return agent, true.ravel(), name
 
 
 def _limit(

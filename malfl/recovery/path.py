@@ -299,12 +299,7 @@ def recover_from_path(
             f"the policies that were seen do not depend on a reward of the {space.reward_class}; "
             "there is nothing to learn from"
         )
-    peak = _climb(scales, start.reward, given or PRIOR_SCALE)
-    if given is None:
-        # The likelihood counts as quadratic around the likeliest reward for the likeliest prior.
-        rough = integrate(_Around(peak.weighed))
-        again = _climb(scales, peak.weighed.reward, float(np.sqrt(rough.prior)))
-        peak = again._replace(steps=peak.steps + again.steps)
+    peak = _peak(scales, start.reward, given)
     around = _Around(peak.weighed)
     found = integrate(around) if given is None else at_deviation(around, given)
     now = scales.weigh(found.reward)
@@ -353,6 +348,17 @@ class _Peak(NamedTuple):
     steps: int
     gradient: float
     converged: bool
+
+
+def _peak(scales: "_Scales", start: FloatArray, given: float | None) -> "_Peak":
+    """The likeliest reward for the deviation given, or else for the likeliest one."""
+    peak = _climb(scales, start, given or PRIOR_SCALE)
+    if given is not None:
+        return peak
+    # The likelihood counts as quadratic around the likeliest reward for the likeliest prior.
+    rough = integrate(_Around(peak.weighed))
+    again = _climb(scales, peak.weighed.reward, float(np.sqrt(rough.prior)))
+    return again._replace(steps=peak.steps + again.steps)
 
 
 def _climb(scales: "_Scales", start: FloatArray, prior: float) -> _Peak:

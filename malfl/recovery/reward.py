@@ -53,7 +53,7 @@ class Diagnostics(Protocol):
 
 
 @runtime_checkable
-class Promising(Diagnostics, Protocol):
+class Promising(Protocol):
     """A fit that says how far its reward may be off."""
 
     @property

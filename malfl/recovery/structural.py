@@ -251,7 +251,8 @@ def learned_logits(
         For which the variances are, flat.
     """
     by = Structural(beta, reward_class=reward_class)
-    prepared, some = _Prepared(by, view, agent, policies), range(view.iterations - 1)
+    space, some = space_of(view.dynamics, agent, reward_class), range(view.iterations - 1)
+    prepared = _Prepared(by, view, agent, space, policies)
     logits = prepared._logits(some, beta)
     prepared._add_errors(logits, some, beta, reward, ROUNDS)
     return logits

@@ -14,6 +14,7 @@ from malfl.recovery import (
     limit_from_counts,
     limit_with_episodes,
 )
+from malfl.recovery.classes import Space
 from malfl.recovery.logit import information_at
 from malfl.recovery.replay import Replayed
 from malfl.recovery.reward import NoFit, RecoveredReward
@@ -87,7 +88,8 @@ def test_a_limit_is_the_mean_variance_of_what_is_shown(seen, limit):
     if limit is limit_from_counts:
         logits = learned_logits(view, 0, policies, BETA, true)
     else:
-        replayed = Replayed(view, 0, policies[0], beta=BETA, executed=False, rough=true)
+        given = {"beta": BETA, "executed": False, "space": Space("state", true.size)}
+        replayed = Replayed(view, 0, policies[0], rough=true, **given)
         logits = replayed.logits(4)
     assert (logits.variances > 0).any()
     information = information_at(logits, view.own_counts(0)[1:], ALPHA, true)
