@@ -146,16 +146,17 @@ def main() -> int:
     table = pd.DataFrame([row for rows in found for row in rows])
     numbers = table.select_dtypes("float").columns
     table[numbers] = table[numbers].map(lambda x: float(f"{x:.{DIGITS}g}"))
+    how = how_made(given.jobs, float(table["seconds"].sum()), time.time() - began)
     out = Results(FOLDER)
     out.save_table(NAME, table)
-    out.save_json(NAME, how_made(given.jobs, float(table["seconds"].sum()), time.time() - began))
+    out.save_json(NAME, how)
     return 0
 
 
 def how_made(processes: int, seconds: float, wall: float) -> dict[str, Any]:
     """See `provenance`."""
     commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=FOLDER.parent,
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"], cwd=FOLDER.parent,
         capture_output=True, text=True,
     )  # fmt: skip
     return {
