@@ -156,8 +156,8 @@ def main() -> int:
 def how_made(processes: int, seconds: float, wall: float) -> dict[str, Any]:
     """See `provenance`."""
     commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"], cwd=FOLDER.parent,
-        capture_output=True, text=True,
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
+        cwd=FOLDER.parent, capture_output=True, text=True,
     )  # fmt: skip
     return {
         "command": f"python -m malfl.companion.recorded --jobs {processes}",
