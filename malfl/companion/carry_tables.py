@@ -25,6 +25,17 @@ Groups = Mapping[Hashable, pd.DataFrame]
 VERDICTS = ("sound", "doubtful", "undetermined", NOTHING)
 
 
+def how_made(provenance: Mapping[str, Any]) -> pd.DataFrame:
+    """What `malfl.companion.recorded.provenance` says, a row each: ``what`` and ``value``."""
+    said = {name: value for name, value in provenance.items() if name not in ("versions", "seeds")}
+    seeds, versions = provenance["seeds"], provenance["versions"]
+    said["seeds"] = f"{len(seeds)}, from {min(seeds)} to {max(seeds)}"
+    said["versions"] = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return pd.DataFrame(
+        [(name, str(value)) for name, value in said.items()], columns=["what", "value"]
+    )
+
+
 def correlations(rows: pd.DataFrame) -> "pd.Series[float]":
     """Of the identified part with the truth; 0 where nothing was found."""
     return rows["identified"].mask(rows["verdict"] == NOTHING, 0.0)

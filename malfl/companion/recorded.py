@@ -43,6 +43,9 @@ class Job(NamedTuple):
     seed: int
 
 
+KEYS = list(Job._fields)
+
+
 def jobs() -> list[Job]:
     """All runs that are to be on record."""
     random = [
@@ -77,9 +80,9 @@ def provenance() -> dict[str, Any]:
 
 
 def cheapest(rows: pd.DataFrame, number: int) -> list[Job]:
-    """The jobs that take the least time, each of another regime as far as there are some."""
-    keys = ["kind", "regime", "seed"]
-    seconds = rows.groupby(keys, sort=False)["seconds"].sum().sort_values(kind="stable")
+    """The jobs that take the least time and find something, of as many regimes as there are."""
+    found = rows.groupby(KEYS)["problem"].transform(lambda problems: (problems == "").all())
+    seconds = rows[found].groupby(KEYS, sort=False)["seconds"].sum().sort_values(kind="stable")
     order = seconds.groupby(["kind", "regime"], sort=False).cumcount().sort_values(kind="stable")
     return [Job(*key) for key in order.index[:number]]
 
@@ -100,7 +103,7 @@ def made_again(number: int) -> pd.DataFrame:
     """
     record, parts = recorded(), []
     for job in cheapest(record, number):
-        before = record[(record[list(Job._fields)] == list(job)).all(axis=1)]
+        before = record[(record[KEYS] == list(job)).all(axis=1)]
         parts.append(compared(before, pd.DataFrame(made(job)), job))
     columns = ["regime", "seed", "used", "on record", "again", "verdict"]
     return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
@@ -143,17 +146,18 @@ def main() -> int:
     table = pd.DataFrame([row for rows in found for row in rows])
     numbers = table.select_dtypes("float").columns
     table[numbers] = table[numbers].map(lambda x: float(f"{x:.{DIGITS}g}"))
+    how = how_made(given.jobs, float(table["seconds"].sum()), time.time() - began)
     out = Results(FOLDER)
     out.save_table(NAME, table)
-    out.save_json(NAME, how_made(given.jobs, float(table["seconds"].sum()), time.time() - began))
+    out.save_json(NAME, how)
     return 0
 
 
 def how_made(processes: int, seconds: float, wall: float) -> dict[str, Any]:
     """See `provenance`."""
     commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=FOLDER.parent,
-        capture_output=True, text=True,
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
+        cwd=FOLDER.parent, capture_output=True, text=True,
     )  # fmt: skip
     return {
         "command": f"python -m malfl.companion.recorded --jobs {processes}",

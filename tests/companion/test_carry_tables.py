@@ -30,6 +30,14 @@ def rows(*changes):
     return pd.DataFrame([ONE | change for change in changes])
 
 
+def test_how_the_record_was_made():
+    made = {"command": "x", "seeds": [3, 9, 4], "versions": {"a": "1", "b": "2"}, "seconds": 7}
+    table = carry_tables.how_made(made).set_index("what")["value"]
+    assert table.to_dict() == {
+        "command": "x", "seconds": "7", "seeds": "3, from 3 to 9", "versions": "a 1, b 2",
+    }  # fmt: skip
+
+
 def test_nothing_found_has_a_correlation_of_zero():
     table = rows({}, {"verdict": "nothing", "identified": np.nan})
     assert correlations(table).tolist() == [0.99, 0.0]

@@ -70,7 +70,7 @@ class TestTheRecord:
         return recorded.recorded()
 
     def test_it_is_of_exactly_the_jobs_that_are_defined(self, rows):
-        found = list(rows[list(Job._fields)].drop_duplicates().itertuples(index=False, name=None))
+        found = list(rows[recorded.KEYS].drop_duplicates().itertuples(index=False, name=None))
         assert found == [tuple(job) for job in jobs()]
 
     def test_its_numbers_are_finite_or_explained(self, rows):
@@ -145,9 +145,10 @@ def test_another_verdict_or_number_of_rows_is_an_error():
 
 def test_the_cheapest_are_of_different_regimes():
     rows = pd.DataFrame(
-        [("random", "a", 1, 0.1), ("random", "a", 1, 0.1), ("random", "a", 2, 0.3),
-         ("random", "b", 3, 5.0), ("classic", "c", 4, 2.0)],
-        columns=["kind", "regime", "seed", "seconds"],
+        [("random", "a", 1, 0.1, ""), ("random", "a", 1, 0.1, ""), ("random", "a", 2, 0.3, ""),
+         ("random", "b", 3, 5.0, ""), ("classic", "c", 4, 2.0, ""), ("random", "b", 5, 1.0, ""),
+         ("random", "b", 5, 0.0, "nothing to learn from")],
+        columns=["kind", "regime", "seed", "seconds", "problem"],
     )  # fmt: skip
     assert cheapest(rows, 4) == [
         Job("random", "a", 1), Job("classic", "c", 4), Job("random", "b", 3), Job("random", "a", 2),

@@ -44,7 +44,7 @@ def by_regime(rows: pd.DataFrame, floor: float = 0.0) -> Figure:
         medians = points.groupby("regime", observed=False)["identified"].median()
         axes.vlines(medians, np.arange(len(names)) - 0.4, np.arange(len(names)) + 0.4, color="0.15")
         axes.set(title=used, xlabel="correlation with the true reward", ylabel="")
-        axes.set_xlim(floor - 0.02, 1.02)
+        axes.set(xlim=(floor - 0.02, 1.02), ylim=(len(names) - 0.5, -0.5))
     _verdicts(figure)
     return figure
 
