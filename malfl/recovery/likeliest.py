@@ -57,10 +57,19 @@ class Trials:
             self._found.append(Trial(one, reward, reward.diagnostics))
 
     def in_order(self) -> list[Trial]:
-        """The likeliest first; raises if nobody found anything."""
+        """The likeliest first; raises if nobody found anything.
+
+        Of those that are about as likely, the first one is the likeliest that leaves little
+        unexplained: errors of any size are a model of nothing.
+        """
         if not self._found:
             raise self._nothing or NothingToLearnError("nothing that was seen shows a reward")
-        return sorted(self._found, key=lambda each: -each.fit.evidence.log_likelihood)
+        order = sorted(self._found, key=lambda each: -each.fit.evidence.log_likelihood)
+        least = order[0].fit.evidence.log_likelihood - NEARLY
+        for k, each in enumerate(order):
+            if each.fit.evidence.log_likelihood > least and each.fit.evidence.error <= MOST_ERROR:
+                return [each, *order[:k], *order[k + 1 :]]
+        return order
 
     def likeliest(self) -> Estimator | None:
         """The likeliest so far, if there is one."""

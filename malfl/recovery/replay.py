@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
@@ -26,10 +25,10 @@ from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import NothingToLearnError, RecoveredReward
 from malfl.recovery.shown import shown_directions
-from malfl.recovery.structural import FIRST_BETA, LEAST_BETA, SMALL_ERRORS, empty_logits
+from malfl.recovery.step_size import SMALL_ERRORS, likeliest_step_size
+from malfl.recovery.structural import empty_logits
 from malfl.values import Value, set_fields
 
-COARSE, CLOSE = 6, 0.01  # step sizes looked at first; how well the logarithm of one is found
 SEARCH_STEPS = 2_000_000  # by which a step size is found; the first two improvements at least
 BLOCK_BYTES = 2**20  # of the rows that a pass updates; they should stay in the cache
 PASS_STEPS = 2**16  # in one call of a kernel, some milliseconds
@@ -124,29 +123,20 @@ class _Prepared:
             self._replays = {beta: self._replay(beta)}  # the others are not needed again
         return self._replays[beta]
 
-    def _replay(self, beta: float, rough: FloatArray | None = None) -> "Replayed":
+    def _replay(self, beta: float) -> "Replayed":
         one, own = self._estimator, self._policies[self._agent]
         return Replayed(
-            self._view, self._agent, own, beta=beta, executed=one.executed,
-            space=self._space, kept=one.kept, falling=one.falling, rough=rough,
+            self._view, self._agent, own, beta=beta, executed=one.executed, space=self._space,
+            kept=one.kept, falling=one.falling,
         )  # fmt: skip
 
     def _likeliest(self, improvements: int) -> float:
-        if improvements in self._found:
-            return self._found[improvements]
-        steps = np.cumsum(self._view.counts[:improvements].sum(axis=(1, 2)))
-        some = min(improvements, max(2, int((steps <= SEARCH_STEPS).sum())))
-        glance, _ = self._replay(FIRST_BETA).glance(some)
-        rough = self._space.reward(glance)  # a reward for which errors count
-
-        def unlikely(log_beta: float) -> float:
-            return -self._replay(float(np.exp(log_beta)), rough).glance(some)[1]
-
-        grid = np.linspace(np.log(LEAST_BETA), 0.0, COARSE)
-        near = int(np.argmin([unlikely(log_beta) for log_beta in grid]))
-        bounds = grid[max(near - 1, 0)], grid[min(near + 1, COARSE - 1)]
-        best = minimize_scalar(unlikely, bounds=bounds, method="bounded", options={"xatol": CLOSE})
-        self._found[improvements] = float(np.exp(best.x))
+        if improvements not in self._found:
+            steps = np.cumsum(self._view.counts[:improvements].sum(axis=(1, 2)))
+            some = min(improvements, max(2, int((steps <= SEARCH_STEPS).sum())))
+            self._found[improvements], _ = likeliest_step_size(
+                lambda beta: self._replay(beta).glance(some)[1]
+            )
         return self._found[improvements]
 
 

@@ -86,7 +86,7 @@ class RecoveredReward(Value):
     scale_known: bool = True  #: False if alpha was not known, in units of which values are then
     weights: FloatArray | None = None  #: (k,), of features, if it was looked for among these
     weight_deviation: FloatArray | None = None  #: (k,), their posterior standard deviations
-    #: What was compared, with the logarithm of its evidence, the likeliest first; empty if nothing.
+    #: What was compared, with the logarithm of its evidence, the one taken first; empty if nothing.
     compared: tuple[tuple[str, float], ...] = ()
     #: Of these, what is about as likely as the first, and how far its reward correlates with this.
     rivals: tuple[tuple[str, float], ...] = ()
@@ -197,9 +197,11 @@ class RecoveredReward(Value):
             lines += [f"Linear in {self.weights.size} features"]
         lines += ["The fit converged." if self.converged else "The fit did NOT converge."]
         if self.compared:
-            (likeliest, best), *others = self.compared
-            lines += [f"Likeliest: {likeliest}"]
-            lines += [f"- {name}: less likely by {best - one:.3g}" for name, one in others[:SHOWN]]
+            (taken, best), *others = self.compared
+            lines += [f"Likeliest: {taken}"]
+            for name, one in others[:SHOWN]:
+                how = "less likely" if one <= best else "likelier, with more unexplained,"
+                lines += [f"- {name}: {how} by {abs(best - one):.3g}"]
         lines += fit.lines()
         if self.unvisited is not None and len(self.unvisited):
             lines += [f"{len(self.unvisited)} pairs of iteration and state were never visited."]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from malfl import checks
 from malfl.checks import FloatArray
@@ -26,15 +25,13 @@ from malfl.recovery.logit import AffineLogits, LogitFit, glance_at_logits, recov
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
 from malfl.recovery.shown import shown_directions
+from malfl.recovery.step_size import SMALL_ERRORS, likeliest_step_size
 from malfl.values import Value, set_fields
 
 Evaluation = Literal["td", "exact"]
 
-LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
-FIRST_BETA = 0.1  # for a first glance at the reward
 ROUGH_ERROR = 1e-2  # variance of logits for that glance
-SEARCH_VALUES = 2000  # by which a step size is found; those of the first two improvements at least
-SMALL_ERRORS = (1e-2, 1e-4, 1e-6)  # of those beyond what a step size explains
+SEARCH_VALUES = 1000  # by which a step size is found; those of the first two improvements at least
 
 
 @dataclass(frozen=True)
@@ -125,21 +122,17 @@ class _Prepared:
         if self._estimator.evaluation == "exact":
             return None
         some = some[: max(2, SEARCH_VALUES // self._counts[0].size)]
-        rough = self._rough(self._logits(some, FIRST_BETA), some)
 
         def likelihood(beta: float | None) -> float:
             logits = self._logits(some, beta)
             if beta is not None:
-                self._add_errors(logits, some, beta, rough, 1)
+                self._add_errors(logits, some, beta, self._rough(logits, some), 1)
             return glance_at_logits(logits, self._seen(some), self._view.unit, SMALL_ERRORS)[1]
 
-        best = minimize_scalar(
-            lambda log_beta: -likelihood(float(np.exp(log_beta))),
-            bounds=(np.log(LEAST_BETA), 0.0), method="bounded", options={"xatol": 0.25},
-        )  # fmt: skip
-        if self._estimator.evaluation is None and likelihood(None) > -best.fun:
+        beta, highest = likeliest_step_size(likelihood)
+        if self._estimator.evaluation is None and likelihood(None) > highest:
             return None
-        return float(np.exp(best.x))
+        return beta
 
     def _seen(self, some: Sequence[int]) -> FloatArray:
         """Counts under the improved policies."""
