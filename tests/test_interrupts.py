@@ -64,7 +64,8 @@ def watched(large_one: bool) -> malfl.View:
 
 @cache
 def blurred() -> malfl.View:
-    """With moves that may lead anywhere."""
+    """With moves that may lead anywhere; what is called is compiled."""
+    malfl.most_likely_states(watched(False).first(1), 0.01)
     game = medium()
     blur = np.full((game.transitions.shape[0], game.n_states), 1e-3 / game.n_states)
     dynamics = Dynamics(
