@@ -24,6 +24,7 @@ from .learners.soft_policy_iteration import SoftPolicyIteration as SoftPolicyIte
 from .learners.soft_policy_iteration import iterate_exactly as iterate_exactly
 from .learners.soft_value_iteration import SoftValueIteration as SoftValueIteration
 from .play.episodes import Episodes as Episodes
+from .play.misread import most_likely_states as most_likely_states
 from .play.sampling import sample_counts as sample_counts
 from .play.sampling import sample_episodes as sample_episodes
 from .play.view import View as View

@@ -461,6 +461,30 @@ def shares_of_moves(n_states, n_joint, episodes):
     )
 
 
+def path_likelihood(game, path, actions, seen, rate):
+    """The log-probability of a path of states and of reading the states that were seen."""
+    next_states, _ = plain(game)
+
+    def log(p):
+        return math.log(p) if p > 0 else -math.inf
+
+    moves = zip(path, actions, path[1:], strict=False)
+    return (
+        log(game.start[path[0]])
+        + sum(log(sum(p for p, to in next_states[s][a] if to == t)) for s, a, t in moves)
+        + sum(
+            log(1 - rate if s == read else rate / (game.n_states - 1))
+            for s, read in zip(path, seen, strict=True)
+        )
+    )
+
+
+def likeliest_path(game, actions, seen, rate):
+    """The likeliest of all paths of states."""
+    paths = itertools.product(range(game.n_states), repeat=len(seen))
+    return max(paths, key=lambda path: path_likelihood(game, path, actions, seen, rate))
+
+
 def faced(game, policies, agent):
     """The process that an agent faces: odds[s, a, t] of next states t after own actions a."""
     next_states, _ = plain(game)

@@ -76,6 +76,7 @@ def right() -> dict[str, object]:
         "value": np.zeros(16), "q": np.zeros((16, 5)), "values": np.zeros((16, 5)), "sd": 1.0,
         "n": 3, "factors": [1.0], "predicted": log.policies[0][0], "actual": log.policies[0][0],
         "observed": log.policies[0][0], "error": 1.0, "number": 1, "reward_class": "state",
+        "rate": 0.01,
     }  # fmt: skip
 
 

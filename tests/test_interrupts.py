@@ -6,7 +6,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -59,6 +60,19 @@ def watched(large_one: bool) -> malfl.View:
     game = large() if large_one else medium()
     training = learners.Training(iterations=8, episodes=1000, steps=100)
     return learners.train(game, training, 0, record=True).seen_by(1)
+
+
+@cache
+def blurred() -> malfl.View:
+    """With moves that may lead anywhere; what is called is compiled."""
+    malfl.most_likely_states(watched(False).first(1), 0.01)
+    game = medium()
+    blur = np.full((game.transitions.shape[0], game.n_states), 1e-3 / game.n_states)
+    dynamics = Dynamics(
+        actions=game.actions, start=0, gamma=0.9,
+        transitions=(blur + (1 - 1e-3) * game.transitions).reshape(game.n_states, 9, -1),
+    )  # fmt: skip
+    return replace(watched(False), dynamics=dynamics)
 
 
 @cache
@@ -141,6 +155,7 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
             grid(), grid().uniform_policies(), episodes=20_000, steps=100_000, seed=0
         )
     ),
+    "most_likely_states": lambda: partial(malfl.most_likely_states, blurred(), 0.01),
     "recover, structural": lambda: recovered("structural", True),
     "recover, replay": lambda: recovered("replay", True),
     "recover, path likelihood": lambda: recovered("path likelihood", True),

@@ -127,6 +127,12 @@ class Episodes(Value):
         made._set(Steps(codes.reshape(-1), ends, last), n_states, n_joint_actions)
         return made
 
+    def with_steps(self, codes: WordArray, last: WordArray) -> Self:
+        """Episodes of the same lengths with other codes (N,) and last states (E,), not copied."""
+        made = type(self).__new__(type(self))
+        made._set(Steps(codes, self.packed.ends, last), self.n_states, self.n_joint_actions)
+        return made
+
     def parts(self) -> dict[str, object]:
         """States, actions and lengths, as the constructor takes them."""
         flat = np.empty(self.steps + len(self), dtype=np.int64)
