@@ -90,6 +90,9 @@ class RecoveredReward(Value):
     compared: tuple[tuple[str, float], ...] = ()
     #: Of these, what is about as likely as the first, and how far its reward correlates with this.
     rivals: tuple[tuple[str, float], ...] = ()
+    likeliest: Value | None = None  #: of what was compared, the estimator that found this reward
+    #: Changed assumptions, and how far the reward by them correlates with this; if asked for.
+    sensitive: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
@@ -158,10 +161,13 @@ class RecoveredReward(Value):
         """The verdict with its reasons; see `malfl.recovery.verdict.Judgement`."""
         fit = self.diagnostics
         if not isinstance(fit, Promising):
-            return judge(converged=fit.converged, promise=None, error=np.nan, names=())
+            return judge(
+                converged=fit.converged, promise=None, error=np.nan, sensitive=self.sensitive,
+                names=(),
+            )  # fmt: skip
         return judge(
             converged=fit.converged, promise=fit.promise, error=fit.evidence.error,
-            rivals=self.rivals, names=self._names(),
+            rivals=self.rivals, sensitive=self.sensitive, names=self._names(),
         )  # fmt: skip
 
     def _names(self) -> tuple[str, ...]:
@@ -201,6 +207,7 @@ class RecoveredReward(Value):
             lines += [f"Likeliest: {likeliest}"]
             lines += [f"- {name}: less likely by {best - one:.3g}" for name, one in others[:SHOWN]]
         lines += fit.lines()
+        lines += [f"With {one}: correlation {like:.3f}" for one, like in self.sensitive]
         if self.unvisited is not None and len(self.unvisited):
             lines += [f"{len(self.unvisited)} pairs of iteration and state were never visited."]
         return "\n".join(lines)
