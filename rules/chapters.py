@@ -33,6 +33,7 @@ RESULTS = BUILD / "results"
 STORE = BUILD / "store"
 SECONDS = ROOT / "rules" / "seconds.yaml"
 RULES = ("chapters.py", "execution.py")  # that decide what an executed chapter holds
+RECORD = "malfl.companion.recorded"  # the module that reads recorded runs
 #: Chapters that use runs of another one, and so come after it.
 AFTER = {"07-how-much-must-be-seen": ["05-where-the-printed-numbers-come-from"]}
 
@@ -111,7 +112,10 @@ class Chapter:
         inputs = [self.profiled | self.changed, *versions()]
         digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
         files = [self.path, *(ROOT / "rules" / name for name in RULES)]
-        files += [file_of(module) for module in sorted(closure(self.modules))]
+        modules = closure(self.modules)
+        files += [file_of(module) for module in sorted(modules)]
+        if RECORD in modules:
+            files += sorted(file_of(RECORD).with_name("recorded_runs").glob("*.*"))
         for file in files:
             digest.update(f"{file.name}\n".encode() + file.read_bytes())
         return digest.hexdigest()

@@ -278,7 +278,9 @@ def algorithm_1(game, policies, episodes, steps, alpha=3.0, beta=0.1, seed=0):
     return counts, q
 
 
-def replayed(game, policy, agent, alpha, beta, states, actions, executed, entries=None):
+def replayed(
+    game, policy, agent, alpha, beta, states, actions, executed, entries=None, falling=0.0
+):
     """Algorithm 1's values of one agent as slopes[s][a][z] in number z of its reward.
 
     Constants come with them.
@@ -294,6 +296,7 @@ def replayed(game, policy, agent, alpha, beta, states, actions, executed, entrie
     number = 1 + max(max(row) for row in entries)
     # A value is a list of what it owes to the numbers of the reward, and last to none of them.
     q = [[[0.0] * (number + 1) for _ in range(own)] for _ in range(game.n_states)]
+    updates = [[0] * own for _ in range(game.n_states)]
     for visited, taken in zip(states, actions, strict=True):
         for t, joint in enumerate(taken):
             s, s_next, a = visited[t], visited[t + 1], joints[joint][agent]
@@ -308,20 +311,22 @@ def replayed(game, policy, agent, alpha, beta, states, actions, executed, entrie
                 if odds[a_next] > 0:
                     surprise = -alpha * math.log(policy[s_next][a_next])
                     target[number] += game.gamma * odds[a_next] * surprise
+            updates[s][a] += 1
+            step = beta / updates[s][a] ** falling
             for z in range(number + 1):
-                q[s][a][z] = q[s][a][z] + beta * (target[z] - q[s][a][z])
+                q[s][a][z] = q[s][a][z] + step * (target[z] - q[s][a][z])
     q = np.array(q)
     return q[..., :number], q[..., number]
 
 
 def replay_errors(
-    game, policy, agent, alpha, beta, reward, states, actions, executed, entries=None
+    game, policy, agent, alpha, beta, reward, states, actions, executed, entries=None, falling=0.0
 ):
     """Expected values for one reward, and variances of what was drawn and not seen."""
     joints = joint_actions(game.actions)
     entries = [[s] * len(joints) for s in range(game.n_states)] if entries is None else entries
     own = range(game.actions[agent])
-    q, variance = np.zeros((2, game.n_states, game.actions[agent]))
+    q, variance, updates = np.zeros((3, game.n_states, game.actions[agent]))
     for visited, taken in zip(states, actions, strict=True):
         for t, a in enumerate(taken):
             s, after, mine = visited[t], visited[t + 1], joints[a][agent]
@@ -333,10 +338,12 @@ def replay_errors(
             mean = sum(p * w for p, w in zip(odds, worth, strict=True))
             spread = sum(p * (w - mean) ** 2 for p, w in zip(odds, worth, strict=True))
             carried = sum(p * variance[after, b] for b, p in zip(own, odds, strict=True))
-            q[s, mine] += beta * (reward[entries[s][a]] + game.gamma * mean - q[s, mine])
+            updates[s, mine] += 1
+            step = beta / updates[s, mine] ** falling
+            q[s, mine] += step * (reward[entries[s][a]] + game.gamma * mean - q[s, mine])
             itself = odds[mine] if after == s else 0.0
-            variance[s, mine] *= (1 - beta) ** 2 + 2 * (1 - beta) * beta * game.gamma * itself
-            variance[s, mine] += (beta * game.gamma) ** 2 * (carried + spread)
+            variance[s, mine] *= (1 - step) ** 2 + 2 * (1 - step) * step * game.gamma * itself
+            variance[s, mine] += (step * game.gamma) ** 2 * (carried + spread)
     return q, variance
 
 

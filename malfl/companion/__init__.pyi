@@ -1,10 +1,14 @@
 from . import benchmarks as benchmarks
+from . import carry as carry
+from . import carry_tables as carry_tables
 from . import explore as explore
 from . import figures as figures
 from . import lfl as lfl
 from . import lfl_tables as lfl_tables
 from . import papers as papers
 from . import published as published
+from . import recorded as recorded
+from . import regimes as regimes
 from . import tables as tables
 from .artefacts import Results as Results
 from .artefacts import processor as processor

@@ -11,6 +11,7 @@ from malfl.companion.published import TABLE_1
 
 PRINTED = "05-where-the-printed-numbers-come-from"
 FRONTIER, KINDS = "07-how-much-must-be-seen", "15-learners-of-other-kinds"
+CARRY = "21-how-far-it-carries"
 LEFT_OUT = "(left out)"
 ENOUGH = 0.95  # a correlation that is called enough
 
@@ -95,6 +96,28 @@ def _recognised(folder: Path) -> str:
     return f"{known['rightly'].sum()} of {known['runs'].sum()}"
 
 
+def _claimed(claim: str, digits: int = 2) -> Callable[[Path], str]:
+    """What was found where a number was hoped for; cut off, not rounded."""
+
+    def read(folder: Path) -> str:
+        table = read_table(folder / "carry_claims.csv", {"claim": "text", "found": "number"})
+        found = table.loc[table["claim"] == claim, "found"]
+        if len(found) != 1:
+            raise ValueError(f"carry_claims.csv must have one row of {claim!r}, has {len(found)}")
+        size = 10**digits
+        return f"{np.floor(float(found.iloc[0]) * size + 1e-9) / size:.{digits}f}"
+
+    return read
+
+
+def _games(folder: Path) -> str:
+    """How many random games recovery was tried on."""
+    types = {"kind": "text", "regime": "text", "seed": "count"}
+    table = read_table(folder / "carry.csv", types)
+    random = table[table["kind"] == "random"]
+    return str(len(random.drop_duplicates(["regime", "seed"])))
+
+
 READERS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "released": (PRINTED, _pcc("as released")),
     "theorem": (PRINTED, _pcc("Theorem 5.1, same Adam")),
@@ -103,5 +126,9 @@ READERS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "replay_episodes": (FRONTIER, _episodes("replay")),
     "structural_episodes": (FRONTIER, _episodes("structural")),
     "recognised": (KINDS, _recognised),
+    "random_games": (CARRY, _games),
+    "benign_episodes": (CARRY, _claimed("correlation, benign, episodes: median")),
+    "benign_counts": (CARRY, _claimed("correlation, benign, counts only: median")),
+    "sound_right": (CARRY, _claimed("sound results: share of .9 or more", 3)),
 }
 """By name: the chapter whose results are shown, and how to read them."""

@@ -102,11 +102,17 @@ def readme_summary(summary: pd.DataFrame, found: Mapping[str, str]) -> str:
         lines.append(f"| {row['verdict']} | {cells} |")
     lines += [
         "",
-        f"Correlations of recovered with true rewards are printed as {found['printed']}. From the",
-        f"same play, the released program gives {found['released']}, the method as its theorem",
-        f"states it {found['theorem']}, "
-        f"the library's structural estimator {found['structural']} and",
-        f"its replay {found['replay']}.",
+        "On the paper's grid, correlations of recovered with true rewards are printed as",
+        f"{found['printed']}. From the same play, the released program gives {found['released']},",
+        f"the method as its theorem states it {found['theorem']}, the library's structural",
+        f"estimator {found['structural']} and its replay {found['replay']}.",
+        "",
+        f"Elsewhere it depends on the game. Over {found['random_games']} random games that were",
+        "never used to adjust anything, what `malfl.recover` finds has a median correlation of",
+        f"{found['benign_episodes']} with episodes and {found['benign_counts']} from counts in",
+        "ordinary games, and less where little is seen or the learner is another one. Each result",
+        f"has a verdict: of those called sound, a share of {found['sound_right']} correlates at .9",
+        "or more with the truth, in the part of a reward that improvements show.",
     ]
     return "\n".join(lines)
 

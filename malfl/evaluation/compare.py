@@ -8,7 +8,7 @@ from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.evaluation.distances import epic, starc
 from malfl.evaluation.identified import identified_correlation
-from malfl.evaluation.metrics import correlation, is_flat, pearson
+from malfl.evaluation.metrics import FLAT, Correlation, correlation, is_flat, pearson
 from malfl.games.markov import MarkovGame
 from malfl.recovery.reward import RecoveredReward
 
@@ -52,7 +52,8 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
 
     Distances are while the others play uniformly. They and ``identified`` are NaN where a state's
     reward is unknown. Nothing (None), the reward of a single state, and the same everywhere have
-    correlations of 0.
+    correlations of 0. So have ``PCC`` and ``SCC`` where the true reward, averaged over actions, is
+    the same in all states.
     """
     if reward is None:
         return Comparison(0.0, np.nan, np.nan, 0.0, 0.0, np.nan, 0, False)
@@ -63,7 +64,7 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
     known = over_states[np.isfinite(over_states)]
     if known.size < 2 or is_flat(known):
         return Comparison(0.0, np.nan, np.nan, 0.0, 0.0, np.nan, known.size, reward.converged)
-    pcc, scc, states = correlation(reward, true)
+    pcc, scc, states = _over_states(reward, true)
     shown, distances = np.nan, (np.nan, np.nan)
     if np.isfinite(reward.values).all():
         given = (reward.values, true, game, game.uniform_policies(), agent)
@@ -71,6 +72,15 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
         shown = _identified(reward, game, agent)
     calibration = _calibration(reward, true)
     return Comparison(shown, *distances, pcc, scc, calibration, states, reward.converged)
+
+
+def _over_states(reward: RecoveredReward, true: FloatArray) -> Correlation:
+    known = np.isfinite(reward.over_states())
+    mean = true.reshape(len(true), -1).mean(axis=1)
+    # Relative to the reward itself: means of what cancels out are rounding errors.
+    if mean.shape == known.shape and np.ptp(mean[known]) <= FLAT * np.abs(true).max():
+        return Correlation(0.0, 0.0, int(known.sum()))
+    return correlation(reward, true)
 
 
 def _identified(reward: RecoveredReward, game: MarkovGame, agent: int) -> float:

@@ -18,14 +18,14 @@ def identified_correlation(reward: RecoveredReward, game: MarkovGame, agent: int
     ValueError
         As `malfl.recovery.shown.identified_part` does, or if a value is not known.
     """
-    true, true_class = _narrowed(game.rewards[agent], game, agent)
+    true, true_class = narrowed(game.rewards[agent], game, agent)
     if not np.isfinite(reward.values).all():
         raise ValueError("reward must be known throughout")
     return likeness((reward.values, reward.reward_class), (true, true_class), game, agent)
 
 
-def _narrowed(true: FloatArray, game: MarkovGame, agent: int) -> tuple[FloatArray, RewardClass]:
-    """A reward (S,) or (S, A) in the narrowest class that holds it."""
+def narrowed(true: FloatArray, game: MarkovGame, agent: int) -> tuple[FloatArray, RewardClass]:
+    """A reward (S,) or (S, A) in the narrowest class that holds it: (S,), (S, A_i) or (S, A)."""
     if true.ndim == 1:
         return true, "state"
     joint = true.reshape(game.n_states, -1)

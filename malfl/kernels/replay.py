@@ -12,9 +12,9 @@ from malfl.kernels.steps import Learner, Steps
 class Update(NamedTuple):
     """How a learner moves its values while it plays one policy.
 
-    It moves q(s, a) a part beta of the way to R + gamma (q(s', a') + bonus(s', a')). If
-    ``executed``, a' is the action of the step that follows. Otherwise, and after an episode's last
-    step, it was not seen, and its expectation stands for it.
+    It moves q(s, a) a part of the way to R + gamma (q(s', a') + bonus(s', a')): the n-th time by
+    beta n^-falling. If ``executed``, a' is the action of the step that follows. Otherwise, and
+    after an episode's last step, it was not seen, and its expectation stands for it.
     """
 
     policy: FloatArray  #: (S * A_i,), the probability of each (s, a^i)
@@ -23,6 +23,8 @@ class Update(NamedTuple):
     gamma: float
     beta: float
     executed: bool
+    falling: float  #: 0 for a constant step
+    visits: FloatArray  #: (S * A_i,), how often each q was updated; updated if steps fall
 
 
 @njit(cache=True, nogil=True)
@@ -56,7 +58,7 @@ def replay(
         If ``executed``, values are room to work in.
     """
     (codes, ends, last), (states, pairs) = steps, learner
-    policy, bonus, entropy, gamma, beta, executed = update
+    policy, bonus, entropy, gamma, beta, executed, falling, visits = update
     unit = numbers - column  # column of no reward
     own, width = q.shape[0] // value.shape[0], q.shape[1]
     change = np.empty(width)
@@ -65,11 +67,15 @@ def replay(
         final = ends[episode + 1]
         for t in range(max(begin, ends[episode]), min(end, final)):
             s, i = states[codes[t]], pairs[codes[t]]
+            step = beta
+            if falling > 0:
+                visits[i] += 1
+                step = beta * visits[i] ** -falling
             if executed and t + 1 < final:
                 j = pairs[codes[t + 1]]
                 ahead = bonus[j]
                 for k in range(width):
-                    change[k] = beta * (gamma * q[j, k] - q[i, k])
+                    change[k] = step * (gamma * q[j, k] - q[i, k])
             else:
                 after = states[codes[t + 1]] if t + 1 < final else np.int64(last[episode])
                 if executed:  # rarely: values are not up to date then
@@ -79,7 +85,7 @@ def replay(
                             value[after, k] += policy[j] * q[j, k]
                 ahead = entropy[after]
                 for k in range(width):
-                    change[k] = beta * (gamma * value[after, k] - q[i, k])
+                    change[k] = step * (gamma * value[after, k] - q[i, k])
             share = policy[i]
             for k in range(width):
                 q[i, k] += change[k]
@@ -87,12 +93,12 @@ def replay(
                 for k in range(width):
                     value[s, k] += share * change[k]
             if 0 <= unit < width:
-                q[i, unit] += beta * gamma * ahead
-                value[s, unit] += share * beta * gamma * ahead
+                q[i, unit] += step * gamma * ahead
+                value[s, unit] += share * step * gamma * ahead
             earned = entries[codes[t]] - column
             if 0 <= earned < width:
-                q[i, earned] += beta
-                value[s, earned] += share * beta
+                q[i, earned] += step
+                value[s, earned] += share * step
 
 
 @njit(cache=True, nogil=True)
@@ -120,7 +126,7 @@ def replay_errors(
     """
     codes, ends, last = steps
     states, pairs = learner
-    policy, bonus, entropy, gamma, beta, executed = update
+    policy, bonus, entropy, gamma, beta, executed, falling, visits = update
     # Unsigned indices spare numba's test for those that count from an array's end.
     own, one = np.uint64(policy.size // entropy.size), np.uint64(1)
     first, beyond = np.searchsorted(ends, begin, "right") - 1, np.searchsorted(ends, end)
@@ -129,6 +135,10 @@ def replay_errors(
         for t in range(max(begin, ends[episode]), min(end, final)):
             code = codes[t]
             s, i = np.uint64(states[code]), np.uint64(pairs[code])
+            step = beta
+            if falling > 0:
+                visits[i] += 1
+                step = beta * visits[i] ** -falling
             if executed and t + 1 < final:
                 j = np.uint64(pairs[codes[t + 1]])
                 mean, spread = q[j] + bonus[j], variance[j]
@@ -143,6 +153,6 @@ def replay_errors(
                     spread += policy[k] * variance[k]
                 spread += max(square - mean * mean, 0.0)
                 same = policy[i] if after == s else 0.0
-            q[i] += beta * (reward[entries[code]] + gamma * mean - q[i])
-            keep = (1.0 - beta) * (1.0 - beta + 2.0 * beta * gamma * same)
-            variance[i] = keep * variance[i] + (beta * gamma) ** 2 * spread
+            q[i] += step * (reward[entries[code]] + gamma * mean - q[i])
+            keep = (1.0 - step) * (1.0 - step + 2.0 * step * gamma * same)
+            variance[i] = keep * variance[i] + (step * gamma) ** 2 * spread

@@ -33,8 +33,9 @@ class Auto(Value):
 
     These are exact values and values by temporal differences, read from counts; exact soft policy
     iteration and soft value iteration along the whole path; with recorded episodes also replay,
-    with the next action drawn or executed, and, if they are not too many, Q-learning where the
-    others leave much unexplained. Rewards of actions are looked for in small games, and in others
+    with the next action drawn or executed, and, where these leave much unexplained, with values
+    that go on from one policy to the next and with steps that fall; and Q-learning, if there are
+    not too many steps. Rewards of actions are looked for in small games, and in others
     where a reward of the state leaves much unexplained.
 
     Parameters
@@ -117,10 +118,22 @@ class _Prepared:
         if played:
             yield Replay(beta, False, one, policies)
             yield Replay(beta or trials.beta(name), True, one, policies)
+        if played and trials.leave_much():
+            yield from self._variants(one, beta or trials.beta(name), trials)
         if not played or trials.leave_much():
             yield Structural(beta or trials.beta(name), "td", one, policies)
         if played and trials.leave_much():
             yield from self._q_learning(one, trials)
+
+    def _variants(
+        self, one: RewardSpace, beta: float | None, trials: Trials
+    ) -> Iterator[Estimator]:
+        """Replay of values that go on from policy to policy, or of means, or both."""
+        likeliest = trials.likeliest()
+        executed = isinstance(likeliest, Replay) and likeliest.executed
+        for kept, falling in ((True, 0.0), (False, 1.0), (True, 1.0)):
+            first = 1.0 if falling else beta
+            yield Replay(first, executed, one, self._auto.policies, kept, falling)
 
     def _q_learning(self, one: RewardSpace, trials: Trials) -> Iterator[Estimator]:
         """Q-learning with some step sizes, and then with those near the likeliest."""

@@ -1,6 +1,6 @@
 """Logits of improved policies from the learner's own updates, made again along its steps.
 
-Temporal differences with a constant step size are linear, so the values that a learner ends up
+Temporal differences are linear, so the values that a learner ends up
 with are affine in the reward it learned from, sampling errors and all. Only what it drew and did
 not execute stays unseen; how far its values are off for that is known as a variance.
 """
@@ -52,17 +52,27 @@ class Replay(Value):
         What the reward may depend on, as for `malfl.Structural`.
     policies
         How policies are estimated.
+    kept
+        Whether values go on from those of the policy before. If not, they begin at zero under each
+        policy, as in Algorithm 1.
+    falling
+        How steps fall, in [0, 1]: the n-th update of a value moves it by ``beta * n**-falling`` of
+        the way. 0, a constant step, is that of Algorithm 1; 1 with beta 1 takes means. Unless
+        values are kept, n begins anew with each policy.
 
     Raises
     ------
     TypeError, ValueError
-        If ``beta`` is out of range, ``executed`` neither True nor False, or a name is unknown.
+        If ``beta`` or ``falling`` is out of range, ``executed`` or ``kept`` neither True nor False,
+        or a name is unknown.
     """
 
     beta: float | None = None
     executed: bool = False
     reward_class: RewardSpace | None = None
     policies: PolicyFit = Smoothing()
+    kept: bool = False
+    falling: float = 0.0
 
     needs_steps = True
     needs_improvements = True
@@ -71,6 +81,8 @@ class Replay(Value):
         if self.beta is not None:
             set_fields(self, beta=checks.step_size(self.beta))
         checks.boolean(self.executed, "executed")
+        checks.boolean(self.kept, "kept")
+        set_fields(self, falling=checks.probability(self.falling, "falling"))
         if self.reward_class is not None:
             check_space(self.reward_class)
         check_fit(self.policies)
@@ -116,7 +128,7 @@ class _Prepared:
         one, own = self._estimator, self._policies[self._agent]
         return Replayed(
             self._view, self._agent, own, beta=beta, executed=one.executed,
-            space=self._space, rough=rough,
+            space=self._space, kept=one.kept, falling=one.falling, rough=rough,
         )  # fmt: skip
 
     def _likeliest(self, improvements: int) -> float:
@@ -149,7 +161,7 @@ class Replayed:
     ----------
     policies
         The agent's policies as far as they are known, (n, S, A_i), NaN where unknown.
-    beta, executed
+    beta, executed, kept, falling
         As for `malfl.Replay`.
     space
         The rewards that are looked for.
@@ -171,6 +183,8 @@ class Replayed:
         beta: float,
         executed: bool,
         space: Space,
+        kept: bool = False,
+        falling: float = 0.0,
         rough: FloatArray | None = None,
     ) -> None:
         if view.episodes is None:
@@ -179,11 +193,16 @@ class Replayed:
             )
         self._view, self._episodes, self._policies = view, view.episodes, policies
         self._counts, self._beta, self._executed = view.own_counts(agent), beta, executed
+        self._kept, self._falling = kept, falling
         self._codes = Codes(*view.dynamics.code_parts(agent))
         self._space = space
         self._entries = earned_by_code(view.dynamics, agent, space.reward_class)
         self._logits = empty_logits(view.dynamics, len(self._counts), agent, space.numbers)
         self._done, self._rough = 0, rough
+        pairs = view.dynamics.n_states * view.dynamics.actions[agent]
+        self._values = np.zeros((pairs, space.entries + 1))  # of the policy before, if kept
+        self._errors = np.zeros((2, pairs))
+        self._visits = np.zeros(pairs)
         self._agent = agent
 
     def reward(self, improvements: int) -> RecoveredReward:
@@ -207,15 +226,9 @@ class Replayed:
         return self._logits.first(improvements)
 
     def _go_on(self, h: int) -> None:
-        view, steps = self._view, self._episodes[h].packed
-        alpha, gamma = view.unit, view.dynamics.gamma
+        alpha, steps = self._view.unit, self._episodes[h].packed
+        update, logits = self._update(h), self._logits
         states, own = self._policies.shape[1:]
-        policy = or_uniform(self._policies[h])
-        bonus = entropy_bonus(policy, alpha)
-        update = Update(
-            policy.ravel(), bonus.ravel(), (policy * bonus).sum(axis=1), gamma, self._beta,
-            self._executed,
-        )  # fmt: skip
         passes = [
             (begin, min(begin + PASS_STEPS, len(steps.codes)))
             for begin in range(0, len(steps.codes), PASS_STEPS)
@@ -223,10 +236,11 @@ class Replayed:
         numbers = self._space.entries
         columns = numbers + 1
         width = min(columns, max(16, BLOCK_BYTES // (8 * states * (own + 1))))
-        q = np.empty((states * own, columns))
+        q = self._values if self._kept else np.zeros((states * own, columns))
         for column in range(0, columns, width):
-            rows = np.zeros((states * own, min(width, columns - column)))
-            value = np.zeros((states, rows.shape[1]))
+            rows = np.ascontiguousarray(q[:, column : column + width])
+            value = (update.policy[:, None] * rows).reshape(states, own, -1).sum(axis=1)
+            update.visits[:] = self._visits
             for begin, end in passes:
                 replay(
                     steps, self._codes, self._entries, numbers, begin, end, update, column, rows,
@@ -235,19 +249,32 @@ class Replayed:
                 progress.advance(end - begin if column == 0 else 0)
             q[:, column : column + width] = rows
         slopes = self._space.by_numbers(q[:, :-1]) / alpha
-        self._logits.slopes[h] = slopes.reshape(self._logits.slopes[h].shape)
-        self._logits.constants[h] = q[:, -1].reshape(states, own) / alpha
-        self._logits.known[h] = len(steps.codes) > 0
+        logits.slopes[h] = slopes.reshape(logits.slopes[h].shape)
+        logits.constants[h] = q[:, -1].reshape(states, own) / alpha
+        logits.known[h] = len(steps.codes) > 0
         self._done = h + 1
         reward = self._so_far()
         if reward is not None:
-            worth, variance = np.zeros(states * own), np.zeros(states * own)
+            worth, variance = self._errors if self._kept else np.zeros((2, states * own))
+            update.visits[:] = self._visits
             for begin, end in passes:
                 replay_errors(
                     steps, self._codes, self._entries, begin, end, update, reward, worth, variance
                 )
                 progress.advance()
-            self._logits.variances[h] = variance.reshape(states, own) / alpha**2
+            logits.variances[h] = variance.reshape(states, own) / alpha**2
+        if self._kept:
+            self._visits += self._counts[h].ravel()
+
+    def _update(self, h: int) -> Update:
+        """How values move under the policy of that number."""
+        policy = or_uniform(self._policies[h])
+        bonus = entropy_bonus(policy, self._view.unit)
+        return Update(
+            policy.ravel(), bonus.ravel(), (policy * bonus).sum(axis=1),
+            self._view.dynamics.gamma, self._beta, self._executed, self._falling,
+            np.zeros(policy.size),
+        )  # fmt: skip
 
     def _so_far(self) -> FloatArray | None:
         """The reward that the improvements seen so far show, as far as variances need it."""

@@ -33,6 +33,7 @@ Evaluation = Literal["td", "exact"]
 LEAST_BETA = 0.005  # of those that are looked at if the learner's is not known
 FIRST_BETA = 0.1  # for a first glance at the reward
 ROUGH_ERROR = 1e-2  # variance of logits for that glance
+SEARCH_VALUES = 2000  # by which a step size is found; those of the first two improvements at least
 SMALL_ERRORS = (1e-2, 1e-4, 1e-6)  # of those beyond what a step size explains
 
 
@@ -123,6 +124,7 @@ class _Prepared:
         """The step size that explains the improvements best; None if exact values do it better."""
         if self._estimator.evaluation == "exact":
             return None
+        some = some[: max(2, SEARCH_VALUES // self._counts[0].size)]
         rough = self._rough(self._logits(some, FIRST_BETA), some)
 
         def likelihood(beta: float | None) -> float:

@@ -38,6 +38,15 @@ def folder(tmp_path):
     ]
     columns = ["learner", "runs", "rightly"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "lfl_kinds.csv", index=False)
+    rows = [
+        ("correlation, benign, episodes: median", 0.9987),
+        ("correlation, benign, counts only: median", 0.94),
+        ("sound results: share of .9 or more", 0.9789),
+    ]
+    pd.DataFrame(rows, columns=["claim", "found"]).to_csv(tmp_path / "carry_claims.csv")
+    rows = [("random", "benign", 1), ("random", "benign", 1), ("random", "far", 1),
+            ("classic", "coin", 1)]  # fmt: skip
+    pd.DataFrame(rows, columns=["kind", "regime", "seed"]).to_csv(tmp_path / "carry.csv")
     return tmp_path
 
 
@@ -60,6 +69,10 @@ def test_every_number_of_the_first_pages(folder, card):
         "replay_episodes": "1,000",
         "structural_episodes": "more than 1,000",
         "recognised": "59 of 60",
+        "random_games": "2",
+        "benign_episodes": "0.99",
+        "benign_counts": "0.94",
+        "sound_right": "0.978",
         "ma_lfl_cells": "20",
         "ma_lfl_reproduced": "19",
         "lfl_cells": "18",
@@ -83,11 +96,17 @@ def test_numbers_of_chapters_left_out_are_not_shown(folder, card):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["table1", "data_frontier", "lfl_kinds"])
+@pytest.mark.parametrize("name", ["table1", "data_frontier", "lfl_kinds", "carry_claims"])
 def test_a_missing_or_malformed_file_is_named(folder, card, name):
     (folder / f"{name}.csv").write_text("x\n1\n")
     with pytest.raises(ValueError, match=rf"results file {name}\.csv must have a column"):
         headlines(folder, card)
     (folder / f"{name}.csv").unlink()
     with pytest.raises(ValueError, match=rf"results file {name}\.csv is missing"):
+        headlines(folder, card)
+
+
+def test_a_claim_that_is_not_there_is_named(folder, card):
+    pd.DataFrame({"claim": ["another"], "found": [1.0]}).to_csv(folder / "carry_claims.csv")
+    with pytest.raises(ValueError, match="must have one row of 'correlation, benign, episodes: me"):
         headlines(folder, card)

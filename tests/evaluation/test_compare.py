@@ -106,6 +106,19 @@ def test_what_says_nothing_has_no_correlation_and_no_distance(game, reward, stat
     assert (seen.states, seen.converged) == (states, converged)
 
 
+def test_a_reward_of_actions_whose_mean_is_the_same_everywhere_is_compared(game):
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(6, 6))
+    true -= true.mean(axis=1, keepdims=True)
+    game = game.with_rewards([true, true])
+    compared = compare(found(true, reward_class="joint-action"), game, 0)
+    assert compared.identified == pytest.approx(1)
+    assert compared.STARC < 1e-6
+    near = compare(found(true + rng.normal(size=(6, 6)), reward_class="joint-action"), game, 0)
+    assert (near.PCC, near.SCC, near.states) == (0, 0, 6)
+    assert 0.1 < near.identified < 0.99
+
+
 @pytest.mark.parametrize("converged", [True, False])
 def test_a_comparison_says_whether_the_fit_came_to_rest(game, converged):
     (guess, *_) = guesses(game, 0)

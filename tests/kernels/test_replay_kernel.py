@@ -51,10 +51,12 @@ def learner_of(game):
     return Learner(states, states * game.actions[AGENT] + game.own_actions[AGENT][actions])
 
 
-def update_of(game, policy, executed):
+def update_of(game, policy, executed, falling=0.0):
     bonus = -ALPHA * np.log(np.where(policy > 0, policy, 1.0))
     entropy = (policy * bonus).sum(axis=1)
-    return Update(policy.ravel(), bonus.ravel(), entropy, game.gamma, BETA, executed)
+    visits = np.zeros(policy.size)
+    given = policy.ravel(), bonus.ravel(), entropy, game.gamma, BETA, executed, falling, visits
+    return Update(*given)
 
 
 def entries_of(game, reward_class):
@@ -68,11 +70,13 @@ def entries_of(game, reward_class):
     return by_class[reward_class], int(by_class[reward_class].max()) + 1
 
 
-def run(game, policy, played, executed, column, width, cuts=(120,), reward_class="state"):
+def run(
+    game, policy, played, executed, column, width, cuts=(120,), reward_class="state", falling=0.0
+):
     """Columns ``column..column+width-1`` of the rows, as the kernel makes them."""
     states, own = policy.shape
     rows, value = np.zeros((states * own, width)), np.zeros((states, width))
-    learner, update = learner_of(game), update_of(game, policy, executed)
+    learner, update = learner_of(game), update_of(game, policy, executed, falling)
     entries = entries_of(game, reward_class)
     for begin, end in itertools.pairwise((0, *cuts)):
         replay(played.packed, learner, *entries, begin, end, update, column, rows, value)
@@ -84,11 +88,11 @@ def by_episode(played):
     return [one.states.tolist() for one in played], [one.actions.tolist() for one in played]
 
 
-def oracle(game, policy, played, executed, reward_class="state"):
+def oracle(game, policy, played, executed, reward_class="state", falling=0.0):
     entries, _ = entries_of(game, reward_class)
     slopes, constants = naive.replayed(
         game, policy.tolist(), AGENT, ALPHA, BETA, *by_episode(played), executed,
-        entries.reshape(game.n_states, -1).tolist(),
+        entries.reshape(game.n_states, -1).tolist(), falling,
     )  # fmt: skip
     return np.concatenate([slopes, constants[..., None]], axis=-1).reshape(policy.size, -1)
 
@@ -108,6 +112,21 @@ def test_rows_are_the_oracles_in_whichever_columns(game, policies, played, execu
             rows, _ = run(game, policies[AGENT], played, executed, column, width)
             expected = theirs[:, column : column + width]
             np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("executed", [False, True])
+@pytest.mark.parametrize("falling", [0.6, 1.0])
+def test_steps_may_fall(game, policies, played, executed, falling):
+    theirs = oracle(game, policies[AGENT], played, executed, falling=falling)
+    given = game, policies[AGENT], played, executed, 0, game.n_states + 1
+    rows, _ = run(*given, falling=falling)
+    np.testing.assert_allclose(rows, theirs, rtol=0, atol=1e-13)
+    cut, value = run(*given, CUTS[0], falling=falling)
+    np.testing.assert_array_equal(cut, rows)
+    if not executed:
+        policy = policies[AGENT]
+        expected = np.einsum("sa,sak->sk", policy, rows.reshape(*policy.shape, -1))
+        np.testing.assert_allclose(value, expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("executed", [False, True])
@@ -167,16 +186,17 @@ def test_the_variants_differ(game, policies, played):
 @pytest.mark.parametrize("cuts", [(120,), *CUTS])
 @pytest.mark.parametrize("executed", [False, True])
 @pytest.mark.parametrize("reward_class", ["state", "state-action", "joint-action"])
-def test_errors_are_the_oracles(game, policies, played, executed, cuts, reward_class):
+@pytest.mark.parametrize("falling", [0.0, 0.7])
+def test_errors_are_the_oracles(game, policies, played, executed, cuts, reward_class, falling):
     entries, numbers = entries_of(game, reward_class)
     policy, reward = policies[AGENT], np.random.default_rng(1).normal(size=numbers)
     q, variance = np.zeros((2, policy.size))
-    learner, update = learner_of(game), update_of(game, policy, executed)
+    learner, update = learner_of(game), update_of(game, policy, executed, falling)
     for begin, end in itertools.pairwise((0, *cuts)):
         replay_errors(played.packed, learner, entries, begin, end, update, reward, q, variance)
     their_q, their_variance = naive.replay_errors(
         game, policy.tolist(), AGENT, ALPHA, BETA, reward.tolist(), *by_episode(played), executed,
-        entries.reshape(game.n_states, -1).tolist(),
+        entries.reshape(game.n_states, -1).tolist(), falling,
     )  # fmt: skip
     np.testing.assert_allclose(q, their_q.ravel(), rtol=0, atol=1e-12)
     np.testing.assert_allclose(variance, their_variance.ravel(), rtol=0, atol=1e-12)

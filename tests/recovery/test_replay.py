@@ -8,6 +8,7 @@ from drawn import random_game, random_policies
 
 import malfl
 from malfl import Episodes, Replay, SoftPolicyIteration, Structural, View
+from malfl.learners.learner import soft_improvement
 from malfl.recovery import Smoothing
 from malfl.recovery.classes import Space
 from malfl.recovery.logit import recover_from_logits
@@ -502,3 +503,104 @@ def test_numbers_of_improvements_come_in_any_order(small_log, beta):
         found = shared.reward(number)
         np.testing.assert_array_equal(found.values, alone.values)
         assert found.diagnostics.beta == alone.diagnostics.beta
+
+
+@dataclass(frozen=True)
+class Sarsa:
+    """A learner that may keep its values and let its steps fall."""
+
+    beta: float
+    kept: bool
+    falling: float
+
+    name = "SARSA"
+    needs = "steps"
+
+    def start(self, game, agent, alpha, rng):
+        return SarsaLearning(self, game, agent, alpha)
+
+
+class SarsaLearning:
+    def __init__(self, learner, game, agent, alpha):
+        self.learner, self.game, self.agent, self.alpha = learner, game, agent, alpha
+        self.q, self.updates = np.zeros((2, game.n_states, game.actions[agent]))
+
+    def improve(self, now):
+        one, game, q, updates = self.learner, self.game, self.q, self.updates
+        if not one.kept:
+            q[:], updates[:] = 0, 0
+        policy, own = now.policies[self.agent], game.own_actions[self.agent]
+        reward = game.joint_reward(self.agent)
+        for played in now.played:
+            for t, joint in enumerate(played.actions):
+                s, after, a = played.states[t], played.states[t + 1], own[joint]
+                odds = policy[after]
+                if t + 1 < len(played.actions):
+                    odds = np.eye(odds.size)[own[played.actions[t + 1]]]
+                ahead = odds @ (q[after] - self.alpha * np.log(policy[after]))
+                updates[s, a] += 1
+                step = one.beta / updates[s, a] ** one.falling
+                q[s, a] += step * (reward[s, joint] + game.gamma * ahead - q[s, a])
+        return soft_improvement(q.copy(), self.alpha)
+
+
+@pytest.fixture(scope="module", params=[(True, 0.0), (False, 1.0), (True, 0.7)], ids=str)
+def sarsa(request):
+    kept, falling = request.param
+    game = random_game(np.random.default_rng(4), (3, 2), 4, state_rewards=True, gamma=0.8)
+    learner = Sarsa(0.005 if falling == 0 else 1.0, kept, falling)
+    return learner, malfl.learn(
+        game, [learner, SoftPolicyIteration()], alpha=0.5, iterations=5, episodes=200, steps=25,
+        record=True, seed=0,
+    )  # fmt: skip
+
+
+def test_a_sarsa_learners_own_values_come_back(sarsa):
+    """Also if they go on from policy to policy, or steps fall."""
+    learner, log = sarsa
+    view, own = log.seen_by(1), log.policies[0][:-1]
+    replays = replays_of(
+        view, 0, own, beta=learner.beta, executed=True, kept=learner.kept, falling=learner.falling
+    )
+    logits = replays.logits(view.iterations - 1)
+    values = logits.slopes @ log.game.rewards[0] + logits.constants
+    np.testing.assert_allclose(values, np.array(log.q[0])[:-1] / log.alpha, rtol=0, atol=1e-9)
+
+
+def test_its_variant_is_the_likeliest(sarsa):
+    learner, log = sarsa
+    view = log.seen_by(1)
+    mine = Replay(learner.beta, True, "state", kept=learner.kept, falling=learner.falling)
+    found = malfl.recover(view, of=0, by=mine)
+    plain = malfl.recover(view, of=0, by=Replay(None, True, "state"))
+    likelihoods = [one.diagnostics.evidence.log_likelihood for one in (found, plain)]
+    assert likelihoods[0] > likelihoods[1] + 5
+    assert found.verdict == "sound"
+    assert malfl.compare(found, log.game, 0).identified > 0.97
+
+
+def test_variants_are_tried_where_much_is_left(sarsa, monkeypatch):
+    learner, log = sarsa
+    found = malfl.recover(log.seen_by(1), of=0)  # a plain one may explain enough
+    assert malfl.compare(found, log.game, 0).identified > 0.95
+    monkeypatch.setattr("malfl.recovery.likeliest.MOST_ERROR", -1.0)
+    found = malfl.recover(log.seen_by(1), of=0)
+    assert malfl.compare(found, log.game, 0).identified > 0.95
+    names = [name for name, _ in found.compared]
+    for part in ("kept=True)", "falling=1.0)", "kept=True, falling=1.0)"):
+        assert any(name.startswith("Replay(") and name.endswith(part) for name in names)
+    assert ("kept=True" in names[0]) == learner.kept
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"kept": 1}, TypeError, "kept must be True or False, got 1"),
+        ({"falling": -0.1}, ValueError, "falling must lie in"),
+        ({"falling": 1.5}, ValueError, "falling must lie in"),
+        ({"falling": "slowly"}, TypeError, "falling must be a number"),
+    ],
+)
+def test_bad_variants_are_named(given, error, message):
+    with pytest.raises(error, match=message):
+        Replay(**given)

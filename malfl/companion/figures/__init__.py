@@ -8,6 +8,7 @@ from malfl.companion.figures.boards import (
     reward_maps,
     reward_strips,
 )
+from malfl.companion.figures.carry import by_regime, coverage, promised_against_true
 from malfl.companion.figures.lines import (
     both_sides,
     cost_curves,
@@ -33,8 +34,10 @@ __all__ = [
     "AGENT_COLOURS",
     "MAP",
     "both_sides",
+    "by_regime",
     "changes",
     "cost_curves",
+    "coverage",
     "curves",
     "episode_strip",
     "frontier",
@@ -46,6 +49,7 @@ __all__ = [
     "line",
     "over_alpha",
     "policy_strip",
+    "promised_against_true",
     "readings",
     "reward_maps",
     "reward_strips",
