@@ -122,6 +122,10 @@ class RecoveredReward(Value):
             unvisited = checks.counts(unvisited, "unvisited").astype(np.int64)
             if unvisited.shape[1:] != (2,):
                 raise ValueError(f"unvisited must have shape (k, 2), got {unvisited.shape}")
+        for name in ("compared", "rivals", "sensitive"):
+            set_fields(self, **{name: _check_pairs(getattr(self, name), name)})
+        if self.likeliest is not None:
+            checks.instance(self.likeliest, Value, "likeliest", "such as Structural()")
         freeze(values, deviation, unvisited, weights, spread)
         set_fields(
             self, values=values, deviation=deviation, unvisited=unvisited, weights=weights,
@@ -223,6 +227,16 @@ def _check_deviation(
     if of is None or deviation.shape != of.shape or (deviation < 0).any():
         raise ValueError(f"{name} must be 0 or more for each of {of_name}")
     return deviation
+
+
+def _check_pairs(pairs: object, name: str) -> tuple[tuple[str, float], ...]:
+    """Return pairs of a text and a number; raise unless that is what they are."""
+    found: list[tuple[str, float]] = []
+    for k, pair in enumerate(pairs if isinstance(pairs, tuple | list) else (pairs,)):
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise TypeError(f"{name}[{k}] must be (text, number), got {checks.shown(pair)}")
+        found.append((pair[0], float(checks.numbers(pair[1], f"{name}[{k}]"))))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,7 @@ def judge(
     names
         Of the reward's entries.
     """
-    reasons = [
-        f"with {one} the reward correlates with this one at {correlation:.2f} only"
-        for one, correlation in sensitive
-        if correlation < SOUND
-    ]
+    reasons = _dependences(sensitive)
     advice = ["make sure of what was assumed"] if reasons else []
     if not converged:
         reasons.append("the fit did not come to rest")
@@ -111,6 +107,14 @@ def judge(
         return Judgement("sound", (), ())
     low = promise.correlation < UNDETERMINED
     return Judgement("undetermined" if low else "doubtful", tuple(reasons), tuple(advice))
+
+
+def _dependences(sensitive: tuple[tuple[str, float], ...]) -> list[str]:
+    return [
+        f"with {one} the reward correlates with this one at {correlation:.2f} only"
+        for one, correlation in sensitive
+        if correlation < SOUND
+    ]
 
 
 def _determined(promise: Promise) -> str:
