@@ -46,6 +46,8 @@ from .recovery.recover import recover as recover
 from .recovery.replay import Replay as Replay
 from .recovery.reward import RecoveredReward as RecoveredReward
 from .recovery.rules import WithEstimatedRules as WithEstimatedRules
+from .recovery.sensitivity import Sensitivity as Sensitivity
+from .recovery.sensitivity import sensitivity as sensitivity
 from .recovery.structural import Structural as Structural
 from .recovery.verdict import DoubtfulRewardWarning as DoubtfulRewardWarning
 from .studies.study import Study as Study

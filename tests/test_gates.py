@@ -89,6 +89,7 @@ def own(name: str) -> dict[str, object]:
     histories = {"policies": log.policies}
     solver = recovery.LeastSquares()
     squares = {"b": np.arange(16.0) ** 2}
+    limited = {"reward": right()["true"], "beta": 0.1}
     chosen = {"agents": [0], "improvements": [1]}
     return {
         "compare": {"reward": reward}, "correlation": {"recovered": reward},
@@ -100,6 +101,8 @@ def own(name: str) -> dict[str, object]:
         "recover_from_policies": histories, "estimate_policies": {"by": recovery.Smoothing()},
         "Dynamics": vars(right()["game"]), "MarkovGame": vars(right()["game"]),
         "RecoveredReward": vars(reward), "View": vars(log.seen_by(1)), "LearningLog": vars(log),
+        "identified_error": {"found": reward, "truth": np.zeros(16)},
+        "limit_with_episodes": limited, "limit_from_counts": limited,
         "Prediction": {"guess": np.zeros(16)},
         "Study": {"games": {"a": right()["game"]}}, "AsIfAlone": {"estimator": solver},
         "WithEstimatedRules": {"estimator": solver},

@@ -88,6 +88,7 @@ def made():
         malfl.WithEstimatedRules(malfl.Replay(), 3), Descended(0.0, 7, 0.5), Smoothing(1.0),
         MaximumLikelihood(), EntropyRegularised(0.2), UniformWhereUnseen(EntropyRegularised()),
         Adaptive(malfl.PathLikelihood(), malfl.Structural()),
+        malfl.sensitivity(view, of=0, by=malfl.Structural(0.1)),
     ]  # fmt: skip
     return {type(one).__name__: one for one in several} | {
         "a bystander": bystander,
@@ -96,6 +97,7 @@ def made():
         "training of several": log.training.but(learners=[malfl.QLearning(), exact], seed=2**70),
         "a reward of a path": path,
         "a reward of features": featured,
+        "a reward of several": malfl.recover(view, of=0, sensitivity=True),
         "a reward with logits": structural,
         "a reward without a fit": malfl.recover(view, of=0, by=malfl.LastPolicy()),
         "AsSaid": AsSaid(True, ("Loss 3",)),
@@ -110,10 +112,11 @@ NAMES = [
     "EvidenceRidge", "Forecast", "Judgement", "LastPolicy", "LearningLog", "LeastSquares",
     "Features", "LogitFit",
     "MarkovGame", "MaximumLikelihood", "MiniBatchAdam", "NoFit", "PathFit", "PathLikelihood",
-    "Promise", "QLearning", "RandomImprovements", "RecoveredReward", "Replay", "Smoothing",
+    "Promise", "QLearning", "RandomImprovements", "RecoveredReward", "Replay", "Sensitivity",
+    "Smoothing",
     "SoftPolicyIteration", "SoftValueIteration", "Structural", "Training", "UniformWhereUnseen",
     "View", "WithEstimatedRules", "a bystander", "a game of a table", "a log without episodes",
-    "a reward of a path", "a reward of features", "a reward with logits",
+    "a reward of a path", "a reward of features", "a reward of several", "a reward with logits",
     "a reward without a fit", "no episodes", "training of several",
 ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from malfl.recovery.last_policy import CausalEntropy, LastPolicy
 from malfl.recovery.least_squares import LeastSquares
 from malfl.recovery.limits import identified_error, limit_from_counts, limit_with_episodes
 from malfl.recovery.logit import LogitFit
+from malfl.recovery.named import DEFAULTS
 from malfl.recovery.path import PathFit, PathLikelihood
 from malfl.recovery.policies import (
     Descended,
@@ -24,7 +25,7 @@ from malfl.recovery.policies import (
     UniformWhereUnseen,
     estimate_policies,
 )
-from malfl.recovery.recover import DEFAULTS, recover
+from malfl.recovery.recover import recover
 from malfl.recovery.recovery import Recovery
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import (
@@ -36,6 +37,7 @@ from malfl.recovery.reward import (
     RewardClass,
 )
 from malfl.recovery.rules import WithEstimatedRules, estimate_rules
+from malfl.recovery.sensitivity import Sensitivity, sensitivity
 from malfl.recovery.structural import Structural
 from malfl.recovery.targets import improvement_targets
 from malfl.recovery.trust import Promise
@@ -78,6 +80,7 @@ __all__ = [
     "Replay",
     "RewardClass",
     "RewardSpace",
+    "Sensitivity",
     "Smoothing",
     "Structural",
     "UniformWhereUnseen",
@@ -95,4 +98,5 @@ __all__ = [
     "prediction_error",
     "recover",
     "recover_from_policies",
+    "sensitivity",
 ]

@@ -89,6 +89,8 @@ class AsIfAlone(Value):
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
         """See `malfl.recovery.estimator.Estimator`."""
-        return PreparedByPrefix(
-            self.estimator, view, lambda part: (as_if_alone(part, agent), 0), rng
-        )
+        return PreparedByPrefix(self.estimator, view, lambda part: self.changed(part, agent), rng)
+
+    def changed(self, view: View, agent: int) -> tuple[View, int]:
+        """The view that the other estimator is given, and the agent in it."""
+        return as_if_alone(view, agent), 0

@@ -108,7 +108,11 @@ class Trials:
         order = self.in_order()
         compared = [(brief(each.estimator), each.fit.evidence.log_likelihood) for each in order]
         rivals = tuple(self._rivals(order))
-        return replace(order[0].reward, compared=tuple(compared), rivals=rivals)
+        likeliest = order[0].estimator
+        assert isinstance(likeliest, Value)
+        return replace(
+            order[0].reward, compared=tuple(compared), rivals=rivals, likeliest=likeliest
+        )
 
     def _small(self, reward_class: RewardClass) -> bool:
         return entries(self._dynamics, self._agent, reward_class) <= MOST_ENTRIES

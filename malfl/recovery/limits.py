@@ -98,6 +98,7 @@ def identified_error(
         If the shapes differ, or the reward is too large for its identified part.
     """
     checks.instance(found, RecoveredReward, "found", "see malfl.recover")
+    checks.instance(dynamics, Dynamics, "dynamics", "such as a game")
     true, agent = checks.finite(truth, "truth"), dynamics.check_agent(agent)
     if true.shape != found.values.shape:
         raise ValueError(f"truth must have shape {found.values.shape}, got {true.shape}")

@@ -1,45 +1,19 @@
 """From what was seen of an agent to its reward (MA-LfL, Algorithm 2)."""
 
 import warnings
-from typing import Literal
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 
 from malfl import checks, progress
 from malfl.play.view import View
-from malfl.recovery.auto import Auto
-from malfl.recovery.descent import Adam
 from malfl.recovery.estimator import Estimator
-from malfl.recovery.evidence import EvidenceRidge
-from malfl.recovery.last_policy import CausalEntropy, LastPolicy
-from malfl.recovery.least_squares import LeastSquares
-from malfl.recovery.path import PathLikelihood
-from malfl.recovery.policies import Descended
+from malfl.recovery.named import Name, named
 from malfl.recovery.recovery import Recovery, Unvisited
-from malfl.recovery.replay import Replay
 from malfl.recovery.reward import RecoveredReward
-from malfl.recovery.structural import Structural
+from malfl.recovery.sensitivity import sensitivity_of
 from malfl.recovery.verdict import DoubtfulRewardWarning
-
-Name = Literal[
-    "auto", "structural", "replay", "path likelihood", "least squares", "evidence ridge", "adam",
-    "as printed", "as released", "last policy", "causal entropy",
-]  # fmt: skip
-
-DEFAULTS: dict[Name, Estimator] = {
-    "auto": Auto(),
-    "structural": Structural(),
-    "replay": Replay(),
-    "path likelihood": PathLikelihood(),
-    "least squares": LeastSquares(),
-    "evidence ridge": EvidenceRidge(),
-    "adam": Adam(),
-    "as printed": Adam("joint-action", equations="printed", policies=Descended()),
-    "as released": Adam("joint-action", equations="released", policies=Descended()),
-    "last policy": LastPolicy(),
-    "causal entropy": CausalEntropy(),
-}
-"""Estimators with their defaults, by name."""
 
 
 def recover(
@@ -49,6 +23,7 @@ def recover(
     by: Estimator | Name = "auto",
     unvisited: Unvisited = "raise",
     seed: int | np.random.Generator = 0,
+    sensitivity: bool = False,
 ) -> RecoveredReward:
     """Recover the reward of agent ``of`` from what was seen.
 
@@ -59,8 +34,9 @@ def recover(
     of
         The agent observed; not the observer itself.
     by
-        An estimator, such as ``Structural()``, or the name of one in `DEFAULTS`. By default
-        several are compared, and the likeliest is taken; see `malfl.Auto`.
+        An estimator, such as ``Structural()``, or the name of one in
+        `malfl.recovery.named.DEFAULTS`. By default several are compared, and the likeliest is
+        taken; see `malfl.Auto`.
     unvisited
         What to do if a state was not visited in some iteration: ``"raise"`` an error, or
         ``"omit"`` it. Then equations that need its policy are left out, and where structural
@@ -68,6 +44,9 @@ def recover(
         of the result.
     seed
         Of estimators that draw something: those that fit policies by descent.
+    sensitivity
+        Whether to recover it again under changed assumptions; the verdict then takes into account
+        how far the reward depends on them, see `malfl.sensitivity`. Takes up to six more fits.
 
     Warns
     -----
@@ -80,14 +59,14 @@ def recover(
         If ``view`` is no View or ``by`` no estimator.
     ValueError
         If fewer than two iterations were seen, one has no steps, an estimated policy has a zero
-        (as maximum likelihood may), a name is unknown, or states were not visited.
+        (as maximum likelihood may), a name is unknown, states were not visited, or the reward is
+        too large to tell its sensitivity.
     NothingToLearnError
         A ValueError as well: if the agent's policy does not change as far as can be seen, or
         nothing that was seen depends on its reward.
     """
-    if isinstance(by, str):
-        by = DEFAULTS[checks.choice(by, "by", tuple(DEFAULTS))]
-    found = _recover(view, of=of, by=by, unvisited=unvisited, seed=seed)
+    checks.boolean(sensitivity, "sensitivity")
+    found = _recover(view, of, named(by), unvisited, checks.generator(seed), sensitivity)
     judged = found.judgement
     if judged.verdict != "sound":
         warnings.warn(
@@ -101,10 +80,15 @@ def recover(
 @progress.interruptible
 def _recover(
     view: View,
-    *,
     of: int,
     by: Estimator,
     unvisited: Unvisited,
-    seed: int | np.random.Generator,
+    rng: np.random.Generator,
+    sensitivity: bool,
 ) -> RecoveredReward:
-    return Recovery(view, of=of, by=by, unvisited=unvisited, seed=seed).reward()
+    again = deepcopy(rng)
+    found = Recovery(view, of=of, by=by, unvisited=unvisited, seed=rng).reward()
+    if not sensitivity:
+        return found
+    told = sensitivity_of(found, view, of, by, again)
+    return replace(found, sensitive=tuple(zip(told.assumptions, told.correlations, strict=True)))

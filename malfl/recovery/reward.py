@@ -90,6 +90,9 @@ class RecoveredReward(Value):
     compared: tuple[tuple[str, float], ...] = ()
     #: Of these, what is about as likely as the first, and how far its reward correlates with this.
     rivals: tuple[tuple[str, float], ...] = ()
+    likeliest: Value | None = None  #: of what was compared, the estimator that found this reward
+    #: Changed assumptions, and how far the reward by them correlates with this; if asked for.
+    sensitive: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         checks.choice(self.reward_class, "reward_class", REWARD_CLASSES)
@@ -119,6 +122,10 @@ class RecoveredReward(Value):
             unvisited = checks.counts(unvisited, "unvisited").astype(np.int64)
             if unvisited.shape[1:] != (2,):
                 raise ValueError(f"unvisited must have shape (k, 2), got {unvisited.shape}")
+        for name in ("compared", "rivals", "sensitive"):
+            set_fields(self, **{name: _check_pairs(getattr(self, name), name)})
+        if self.likeliest is not None:
+            checks.instance(self.likeliest, Value, "likeliest", "such as Structural()")
         freeze(values, deviation, unvisited, weights, spread)
         set_fields(
             self, values=values, deviation=deviation, unvisited=unvisited, weights=weights,
@@ -158,10 +165,13 @@ class RecoveredReward(Value):
         """The verdict with its reasons; see `malfl.recovery.verdict.Judgement`."""
         fit = self.diagnostics
         if not isinstance(fit, Promising):
-            return judge(converged=fit.converged, promise=None, error=np.nan, names=())
+            return judge(
+                converged=fit.converged, promise=None, error=np.nan, sensitive=self.sensitive,
+                names=(),
+            )  # fmt: skip
         return judge(
             converged=fit.converged, promise=fit.promise, error=fit.evidence.error,
-            rivals=self.rivals, names=self._names(),
+            rivals=self.rivals, sensitive=self.sensitive, names=self._names(),
         )  # fmt: skip
 
     def _names(self) -> tuple[str, ...]:
@@ -203,6 +213,7 @@ class RecoveredReward(Value):
                 how = "less likely" if one <= best else "likelier, with more unexplained,"
                 lines += [f"- {name}: {how} by {abs(best - one):.3g}"]
         lines += fit.lines()
+        lines += [f"With {one}: correlation {like:.3f}" for one, like in self.sensitive]
         if self.unvisited is not None and len(self.unvisited):
             lines += [f"{len(self.unvisited)} pairs of iteration and state were never visited."]
         return "\n".join(lines)
@@ -218,6 +229,16 @@ def _check_deviation(
     if of is None or deviation.shape != of.shape or (deviation < 0).any():
         raise ValueError(f"{name} must be 0 or more for each of {of_name}")
     return deviation
+
+
+def _check_pairs(pairs: object, name: str) -> tuple[tuple[str, float], ...]:
+    """Return pairs of a text and a number; raise unless that is what they are."""
+    found: list[tuple[str, float]] = []
+    for k, pair in enumerate(pairs if isinstance(pairs, tuple | list) else (pairs,)):
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise TypeError(f"{name}[{k}] must be (text, number), got {checks.shown(pair)}")
+        found.append((pair[0], float(checks.numbers(pair[1], f"{name}[{k}]"))))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,9 @@ class WithEstimatedRules(Value):
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
         """See `malfl.recovery.estimator.Estimator`."""
+        return PreparedByPrefix(self.estimator, view, lambda part: self.changed(part, agent), rng)
 
-        def changed(part: View) -> tuple[View, int]:
-            seen = part.first(min(self.iterations or part.iterations, part.iterations))
-            return replace(part, dynamics=estimate_rules(seen)), agent
-
-        return PreparedByPrefix(self.estimator, view, changed, rng)
+    def changed(self, view: View, agent: int) -> tuple[View, int]:
+        """The view that the other estimator is given, and the agent in it."""
+        seen = view.first(min(self.iterations or view.iterations, view.iterations))
+        return replace(view, dynamics=estimate_rules(seen)), agent

@@ -25,9 +25,10 @@ class Judgement(Value):
     """Whether to rely on a reward.
 
     The verdict is ``"sound"`` if the reward found is promised to correlate with the true one at
-    ``SOUND`` or more, the model of the learner explains what was seen, and the fit came to rest. It
-    is ``"undetermined"`` if what was seen says little, and ``"doubtful"`` otherwise. What is
-    compared is the part of a reward that improvements show.
+    ``SOUND`` or more, the model of the learner explains what was seen, the fit came to rest, and,
+    if this was asked for, the rewards under changed assumptions correlate with it that well. It is
+    ``"undetermined"`` if what was seen says little, and ``"doubtful"`` otherwise. What is compared
+    is the part of a reward that improvements show.
     """
 
     verdict: Verdict
@@ -46,6 +47,7 @@ def judge(
     promise: Promise | None,
     error: float,
     rivals: tuple[tuple[str, float], ...] = (),
+    sensitive: tuple[tuple[str, float], ...] = (),
     names: tuple[str, ...],
 ) -> Judgement:
     """Judge a reward by what its fit says of itself.
@@ -58,10 +60,13 @@ def judge(
         Variance of logits that the model leaves unexplained; NaN if there is nothing to tell it by.
     rivals
         Other models that are about as likely, and how far their rewards correlate with this one.
+    sensitive
+        Changed assumptions, and how far the rewards by them correlate with this one.
     names
         Of the reward's entries.
     """
-    reasons, advice = [], []
+    reasons = _dependences(sensitive)
+    advice = ["make sure of what was assumed"] if reasons else []
     if not converged:
         reasons.append("the fit did not come to rest")
     if promise is None:
@@ -102,6 +107,14 @@ def judge(
         return Judgement("sound", (), ())
     low = promise.correlation < UNDETERMINED
     return Judgement("undetermined" if low else "doubtful", tuple(reasons), tuple(advice))
+
+
+def _dependences(sensitive: tuple[tuple[str, float], ...]) -> list[str]:
+    return [
+        f"with {one} the reward correlates with this one at {correlation:.2f} only"
+        for one, correlation in sensitive
+        if correlation < SOUND
+    ]
 
 
 def _determined(promise: Promise) -> str:

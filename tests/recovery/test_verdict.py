@@ -38,6 +38,10 @@ def test_a_sound_result_needs_no_reasons():
             "correlation of 0.49 with the true reward is to be expected",
         ),
         (
+            {"sensitive": (("alpha 2", SOUND), ("gamma 0.5 instead of 0.8", 0.42))}, "doubtful",
+            "with gamma 0.5 instead of 0.8 the reward correlates with this one at 0.42 only",
+        ),
+        (
             {"error": 0.04}, "doubtful",
             "the agent does not learn as was assumed: logits of its policies are off by 0.2 more "
             "than is explained",
