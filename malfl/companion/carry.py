@@ -28,6 +28,7 @@ from malfl.recovery.limits import identified_error, limit_from_counts, limit_wit
 from malfl.recovery.recover import recover
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import NothingToLearnError, Promising, RecoveredReward
+from malfl.recovery.shown import identified_part
 from malfl.recovery.structural import Structural
 from malfl.recovery.verdict import DoubtfulRewardWarning
 
@@ -42,7 +43,7 @@ Row = dict[str, Any]
 #: Columns that are NaN where nothing was found, or nothing can be said.
 MEASURED = (
     "unknown", "identified", "STARC", "promised", "at_least", "unexplained", "error", "bound",
-    "shown", "determined", "z", *(f"{side}_{k}" for k in LEVELS for side in ("below", "above")),
+    "possible", "shown", "determined", "z", *(f"{side}_{k}" for k in LEVELS for side in ("below", "above")),
 )  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def in_random_game(regime: str, seed: int) -> list[Row]:
     drawn = draw(one, rng)
     log = train(drawn.game, drawn.training, rng, record=True)
     view = spoilt(log.seen_by(1), one.wrong, rng)
-    first = {"regime": regime, "seed": seed, "right": one.right, "well_seen": one.well_seen}
+    first = {"regime": regime, "seed": seed, "right": one.right}
     return [first | row for row in _rows(one, drawn, view)]
 
 
@@ -80,7 +81,7 @@ def in_classic(name: str, seed: int) -> list[Row]:
     drawn = draw_training(CLASSIC, CLASSICS[name](), rng)
     log = train(drawn.game, drawn.training, rng, record=True)
     view = log.seen_by(1 if drawn.game.n_agents > 1 else None)
-    first = {"regime": name, "seed": seed, "right": True, "well_seen": False}
+    first = {"regime": name, "seed": seed, "right": True}
     return [first | row for row in _rows(CLASSIC, drawn, view)]
 
 
@@ -101,16 +102,33 @@ def _rows(regime: Regime, drawn: Drawn, view: View) -> Iterator[Row]:
         "alpha": training.alpha, "beta": beta, "steps": int(view.counts.sum()),
     }  # fmt: skip
     by_episodes, by_counts = by_of(regime, beta)
-    yield first | _row(game, view, "episodes", by_episodes)
-    yield first | _row(game, counts, "counts", by_counts)
-    if regime.learns != "td" or not regime.right:
-        return
+    known = regime.learns == "td" and regime.right
+    bounds = _bounds(game, view, beta) if known else {}
+    for used, seen, by in (("episodes", view, by_episodes), ("counts", counts, by_counts)):
+        possible = {"possible": bounds[used][1]} if known else {}
+        yield first | _row(game, seen, used, by) | possible
+    if known:
+        _, its_class = narrowed(game.rewards[OBSERVED], game, OBSERVED)
+        row = _row(game, view, "replay", Replay(beta, reward_class=its_class))
+        yield first | row | {"bound": bounds["episodes"][0]}
+        row = _row(game, counts, "structural", Structural(beta, "td", its_class))
+        yield first | row | {"bound": bounds["counts"][0]}
+
+
+def _bounds(game: MarkovGame, view: View, beta: float) -> dict[str, tuple[float, float]]:
+    """By what is used, the bound on errors, and the correlation with the truth that it allows."""
     true, its_class = narrowed(game.rewards[OBSERVED], game, OBSERVED)
+    part = identified_part(true, game.without_rewards(), OBSERVED, its_class)
     given: dict[str, Any] = {"of": OBSERVED, "reward": true, "beta": beta}
-    row = _row(game, view, "replay", Replay(beta, reward_class=its_class))
-    yield first | row | {"bound": limit_with_episodes(view, **given)}
-    row = _row(game, counts, "structural", Structural(beta, "td", its_class))
-    yield first | row | {"bound": limit_from_counts(counts, **given)}
+    limits = {
+        "episodes": limit_with_episodes(view, **given),
+        "counts": limit_from_counts(view, **given),
+    }
+    size = float(np.mean(part**2))
+    return {
+        used: (bound, float(np.sqrt(max(0.0, 1 - bound**2 / size))))
+        for used, bound in limits.items()
+    }
 
 
 def _row(game: MarkovGame, view: View, used: str, by: Estimator) -> Row:

@@ -65,11 +65,6 @@ class Regime:
         """Whether the observer models what it sees as it is."""
         return self.wrong is None
 
-    @property
-    def well_seen(self) -> bool:
-        """Whether all states are seen often."""
-        return self.steps[0] >= 1000 and "rare" not in self.moves
-
 
 BENIGN = "benign"
 

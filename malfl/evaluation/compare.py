@@ -51,19 +51,19 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
     """Compare a recovered reward with that of an agent.
 
     Distances are while the others play uniformly. They and ``identified`` are NaN where a state's
-    reward is unknown. Nothing (None), the reward of a single state, and the same everywhere have
-    correlations of 0. So have ``PCC`` and ``SCC`` where the true reward, averaged over actions, is
-    the same in all states.
+    reward is unknown. Nothing (None), a single number, and the same everywhere have correlations
+    of 0. So have ``PCC`` and ``SCC`` where one of the rewards, averaged over actions, is the same
+    in all states, or there is only one state.
     """
     if reward is None:
         return Comparison(0.0, np.nan, np.nan, 0.0, 0.0, np.nan, 0, False)
     checks.instance(reward, RecoveredReward, "reward", "see malfl.recover")
     checks.instance(game, MarkovGame, "game", "with the true rewards")
     true = game.rewards[game.check_agent(agent)]
-    over_states = reward.over_states()
-    known = over_states[np.isfinite(over_states)]
+    known = reward.values[np.isfinite(reward.values)]
     if known.size < 2 or is_flat(known):
-        return Comparison(0.0, np.nan, np.nan, 0.0, 0.0, np.nan, known.size, reward.converged)
+        states = int(np.isfinite(reward.over_states()).sum())
+        return Comparison(0.0, np.nan, np.nan, 0.0, 0.0, np.nan, states, reward.converged)
     pcc, scc, states = _over_states(reward, true)
     shown, distances = np.nan, (np.nan, np.nan)
     if np.isfinite(reward.values).all():
@@ -77,9 +77,13 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
 def _over_states(reward: RecoveredReward, true: FloatArray) -> Correlation:
     known = np.isfinite(reward.over_states())
     mean = true.reshape(len(true), -1).mean(axis=1)
-    # Relative to the reward itself: means of what cancels out are rounding errors.
-    if mean.shape == known.shape and np.ptp(mean[known]) <= FLAT * np.abs(true).max():
-        return Correlation(0.0, 0.0, int(known.sum()))
+    if mean.shape == known.shape:
+        # Relative to the reward itself: means of what cancels out are rounding errors.
+        both = (reward.values, reward.over_states()[known]), (true, mean[known])
+        if known.sum() < 2 or any(
+            np.ptp(over) <= FLAT * np.nanmax(np.abs(whole)) for whole, over in both
+        ):
+            return Correlation(0.0, 0.0, int(known.sum()))
     return correlation(reward, true)
 
 

@@ -427,6 +427,7 @@ class _Weighed(NamedTuple):
     score: FloatArray  # (S,), its derivatives
     information: FloatArray  # (S, S), expected
     touched: npt.NDArray[np.bool_]  # (S,), whether the policies that were seen depend on it
+    depends: npt.NDArray[np.bool_]  # (G,), which of these policies depend on the reward
 
 
 class _Scales:
@@ -461,7 +462,8 @@ class _Scales:
         log_odds = log_softmax(logits, axis=-1)
         odds = np.exp(log_odds)
         # A slope counts relative to those of the other actions, whence the centring.
-        rows = (slopes - odds[:, None, :] @ slopes).reshape(-1, len(reward))
+        apart = slopes - odds[:, None, :] @ slopes
+        rows = apart.reshape(-1, len(reward))
         weights = (total * odds).reshape(-1, 1)
         pull = (self.counts - total * odds).ravel()
         largest = np.abs(slopes).max(initial=0.0)
@@ -472,6 +474,7 @@ class _Scales:
             pull @ rows,
             rows.T @ (weights * rows),
             np.abs(rows).max(axis=0, initial=0.0) > ROUNDING * largest,
+            np.abs(apart).max(axis=(1, 2), initial=0.0) > ROUNDING * largest,
         )
 
 
@@ -479,14 +482,15 @@ def _misfit(counts: FloatArray, now: _Weighed, prior: float) -> tuple[float, flo
     """The deviance relative to its expectation, and a variance of logits that it shows.
 
     The latter explains what is left beyond chance. A reward that was fitted takes up as many
-    numbers as the data speak of.
+    numbers as the data speak of, and of policies that depend on it: others, as in a state that
+    nobody leaves, show little of how the agent learns.
     """
     seen = deviance(counts, now.log_odds)
-    by_chance = float(expected_deviance(counts.sum(axis=-1), now.log_odds).sum())
-    by_chance -= spoken_of(now.information, prior)
-    if by_chance < LEAST_FREEDOM and seen < MUCH_DEVIANCE:
+    expected = expected_deviance(counts.sum(axis=-1), now.log_odds)
+    taken = spoken_of(now.information, prior)
+    if expected[now.depends].sum() - taken < LEAST_FREEDOM and seen < MUCH_DEVIANCE:
         return np.nan, np.nan
-    by_chance = max(by_chance, LEAST_FREEDOM)
+    by_chance = max(float(expected.sum()) - taken, LEAST_FREEDOM)
     odds = np.exp(now.log_odds)
     weight = float((counts.sum(axis=-1) * (odds * (1 - odds)).sum(axis=-1)).sum())
     beyond = seen - by_chance - CHANCE * np.sqrt(2 * by_chance)

@@ -12,6 +12,7 @@ from malfl.companion.regimes import REGIMES, draw, draw_training
 from malfl.games.classics import CLASSICS
 from malfl.recovery import Auto, NothingToLearnError, Replay, Structural
 from malfl.recovery.limits import identified_error, limit_from_counts, limit_with_episodes
+from malfl.recovery.shown import identified_part
 
 SEED = 7
 
@@ -38,7 +39,6 @@ def test_a_row_for_each_recovery(rows, by_hand):
     assert [row["used"] for row in rows] == ["episodes", "counts", "replay", "structural"]
     for row in rows:
         assert (row["regime"], row["seed"], row["right"]) == ("few episodes", SEED, True)
-        assert not row["well_seen"]
         assert (row["states"], row["agents"]) == (drawn.game.n_states, drawn.game.n_agents)
         assert (row["alpha"], row["beta"]) == (drawn.training.alpha, drawn.beta)
         assert row["steps"] == view.counts.sum()
@@ -127,3 +127,16 @@ def test_of_an_agent_alone_the_observer_is_a_bystander():
     rows = in_classic("FrozenLake", SEED)
     assert rows[0]["agents"] == 1
     assert rows[0]["verdict"] in ("sound", "doubtful", "undetermined")
+
+
+def test_what_a_bound_makes_possible(rows, by_hand):
+    """The correlation of a truth with an estimate that is off by the bound, in the mean."""
+    episodes, counts, replay, structural = rows
+    drawn, view = by_hand
+    true = drawn.game.rewards[0]
+    part = identified_part(true, drawn.game.without_rewards(), 0, "state")
+    for row, named in ((episodes, replay), (counts, structural)):
+        left = 1 - named["bound"] ** 2 / np.mean(part**2)
+        assert row["possible"] == pytest.approx(np.sqrt(max(left, 0)))
+        assert np.isnan(row["bound"])
+    assert episodes["possible"] > counts["possible"]

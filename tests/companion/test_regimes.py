@@ -13,7 +13,6 @@ from malfl.companion.regimes import (
     RARITY,
     REGIMES,
     Annealed,
-    Regime,
     draw,
 )
 from malfl.evaluation.identified import narrowed
@@ -122,9 +121,3 @@ def test_an_annealed_learner_begins_as_another_and_ends_more_certain():
     expected = np.exp(expected - expected.max(axis=1, keepdims=True))
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(annealed.policies[0][2], expected)
-
-
-def test_what_is_well_seen():
-    assert Regime("any").well_seen
-    assert not REGIMES["few episodes"].well_seen
-    assert not REGIMES["rarely visited states"].well_seen
