@@ -43,7 +43,8 @@ Row = dict[str, Any]
 #: Columns that are NaN where nothing was found, or nothing can be said.
 MEASURED = (
     "unknown", "identified", "STARC", "promised", "at_least", "unexplained", "error", "bound",
-    "possible", "shown", "determined", "z", *(f"{side}_{k}" for k in LEVELS for side in ("below", "above")),
+    "possible", "shown", "determined", "z",
+    *(f"{side}_{k}" for k in LEVELS for side in ("below", "above")),
 )  # fmt: skip
 
 

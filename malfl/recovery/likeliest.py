@@ -82,11 +82,11 @@ class Trials:
     def beta(self, reward_class: RewardClass) -> float | None:
         """The step size that the likeliest estimator of rewards of a class has found.
 
-        One that was found for another class serves if that left little unexplained.
+        One of another class does not serve: too large a step size explains what a reward of too
+        narrow a class leaves.
         """
         for _, reward, fit in self.in_order() if self._found else []:
-            same = reward.reward_class == reward_class
-            if isinstance(fit, LogitFit) and (same or fit.evidence.error <= MOST_ERROR):
+            if isinstance(fit, LogitFit) and reward.reward_class == reward_class:
                 return fit.beta
         return None
 

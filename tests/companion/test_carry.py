@@ -132,7 +132,7 @@ def test_of_an_agent_alone_the_observer_is_a_bystander():
 def test_what_a_bound_makes_possible(rows, by_hand):
     """The correlation of a truth with an estimate that is off by the bound, in the mean."""
     episodes, counts, replay, structural = rows
-    drawn, view = by_hand
+    drawn, _ = by_hand
     true = drawn.game.rewards[0]
     part = identified_part(true, drawn.game.without_rewards(), 0, "state")
     for row, named in ((episodes, replay), (counts, structural)):

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from functools import cache
 
@@ -57,7 +58,7 @@ def found_in(view, estimator=None):
 def test_the_learner_is_found(name, expected):
     log = log_of(name)
     found, best = found_in(log.seen_by(1))
-    assert best == expected
+    assert re.sub(r"beta=[\d.]+(, )?", "", best) == expected  # found by one model, used by another
     assert identified_correlation(found, log.game, 0) > 0.99
     assert found.verdict == "sound"
     assert found.converged
