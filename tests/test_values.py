@@ -58,6 +58,7 @@ def is_there(kind):
 def made():
     """A value of each kind, by the name of its class, and some of special interest."""
     from malfl.companion.lfl import Adaptive
+    from malfl.companion.regimes import Annealed
 
     exact = malfl.SoftPolicyIteration(evaluation="exact")
     game = random_game(np.random.default_rng(0), state_rewards=True)
@@ -87,7 +88,7 @@ def made():
         malfl.CausalEntropy(3.0, UniformWhereUnseen(Smoothing(0.1))), malfl.AsIfAlone(malfl.Adam()),
         malfl.WithEstimatedRules(malfl.Replay(), 3), Descended(0.0, 7, 0.5), Smoothing(1.0),
         MaximumLikelihood(), EntropyRegularised(0.2), UniformWhereUnseen(EntropyRegularised()),
-        Adaptive(malfl.PathLikelihood(), malfl.Structural()),
+        Adaptive(malfl.PathLikelihood(), malfl.Structural()), Annealed(0.2),
         malfl.sensitivity(view, of=0, by=malfl.Structural(0.1)),
     ]  # fmt: skip
     return {type(one).__name__: one for one in several} | {
@@ -106,7 +107,7 @@ def made():
 
 
 NAMES = [
-    "Adam", "Adaptive", "AsIfAlone", "AsSaid", "Auto", "CausalEntropy",
+    "Adam", "Adaptive", "Annealed", "AsIfAlone", "AsSaid", "Auto", "CausalEntropy",
     "ConsistencyFit", "ConsistencySystem",
     "Descended", "Determination", "Dynamics", "EntropyRegularised", "Episodes", "Evidence",
     "EvidenceRidge", "Forecast", "Judgement", "LastPolicy", "LearningLog", "LeastSquares",

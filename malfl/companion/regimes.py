@@ -45,7 +45,6 @@ class Regime:
     """How games are drawn, and how agents learn in them; the least and the largest of numbers."""
 
     name: str
-    games: int = 32
     agents: tuple[int, int] = (2, 2)
     states: tuple[int, int] = (5, 15)
     actions: tuple[int, int] = (2, 4)  #: of each agent
@@ -86,12 +85,12 @@ REGIMES: dict[str, Regime] = {
         Regime("exact values", learns="exact"),
         Regime("soft value iteration", learns="backups"),
         Regime("Q-learning", betas=(0.05, 0.5), learns="Q-learning"),
-        Regime("step size 4 times too large", games=24, betas=(0.02, 0.25), wrong="step size"),
-        Regime("half the steps lost", games=24, moves=("dense",), wrong="lost steps"),
-        Regime("1 % of states misread", games=24, moves=("dense",), wrong="misread states"),
-        Regime("every second iteration missing", games=24, wrong="missing iterations"),
-        Regime("alpha annealed", games=24, learns="annealed", wrong="learner"),
-        Regime("random improvements", games=24, learns="random", wrong="learner"),
+        Regime("step size 4 times too large", betas=(0.02, 0.25), wrong="step size"),
+        Regime("half the steps lost", moves=("dense",), wrong="lost steps"),
+        Regime("1 % of states misread", moves=("dense",), wrong="misread states"),
+        Regime("every second iteration missing", wrong="missing iterations"),
+        Regime("alpha annealed", learns="annealed", wrong="learner"),
+        Regime("random improvements", learns="random", wrong="learner"),
     )
 }
 """By name."""

@@ -28,6 +28,25 @@ class Update(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
+def _step(beta: float, falling: float, visits: FloatArray, i: int | np.uint64) -> float:
+    """The size of the next step of q(s, a), which is counted if steps fall."""
+    if falling == 0:
+        return beta
+    visits[i] += 1
+    return float(beta * visits[i] ** -falling)
+
+
+@njit(cache=True, nogil=True)
+def _expect(policy: FloatArray, q: FloatArray, s: int, value: FloatArray) -> None:
+    """Bring the expectations of one state up to date."""
+    own = q.shape[0] // value.shape[0]
+    value[s] = 0.0
+    for i in range(s * own, (s + 1) * own):
+        for k in range(q.shape[1]):
+            value[s, k] += policy[i] * q[i, k]
+
+
+@njit(cache=True, nogil=True)
 def replay(
     steps: Steps,
     learner: Learner,
@@ -60,17 +79,14 @@ def replay(
     (codes, ends, last), (states, pairs) = steps, learner
     policy, bonus, entropy, gamma, beta, executed, falling, visits = update
     unit = numbers - column  # column of no reward
-    own, width = q.shape[0] // value.shape[0], q.shape[1]
+    width = q.shape[1]
     change = np.empty(width)
     first, beyond = np.searchsorted(ends, begin, "right") - 1, np.searchsorted(ends, end)
     for episode in range(first, beyond):
         final = ends[episode + 1]
         for t in range(max(begin, ends[episode]), min(end, final)):
             s, i = states[codes[t]], pairs[codes[t]]
-            step = beta
-            if falling > 0:
-                visits[i] += 1
-                step = beta * visits[i] ** -falling
+            step = _step(beta, falling, visits, i)
             if executed and t + 1 < final:
                 j = pairs[codes[t + 1]]
                 ahead = bonus[j]
@@ -79,10 +95,7 @@ def replay(
             else:
                 after = states[codes[t + 1]] if t + 1 < final else np.int64(last[episode])
                 if executed:  # rarely: values are not up to date then
-                    value[after] = 0.0
-                    for j in range(after * own, (after + 1) * own):
-                        for k in range(width):
-                            value[after, k] += policy[j] * q[j, k]
+                    _expect(policy, q, int(after), value)
                 ahead = entropy[after]
                 for k in range(width):
                     change[k] = step * (gamma * value[after, k] - q[i, k])
@@ -135,10 +148,7 @@ def replay_errors(
         for t in range(max(begin, ends[episode]), min(end, final)):
             code = codes[t]
             s, i = np.uint64(states[code]), np.uint64(pairs[code])
-            step = beta
-            if falling > 0:
-                visits[i] += 1
-                step = beta * visits[i] ** -falling
+            step = _step(beta, falling, visits, i)
             if executed and t + 1 < final:
                 j = np.uint64(pairs[codes[t + 1]])
                 mean, spread = q[j] + bonus[j], variance[j]

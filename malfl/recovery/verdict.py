@@ -73,21 +73,9 @@ def judge(
         reasons.append("this estimator cannot tell how far its reward may be off")
         advice.append("recover with by='auto', which can")
         return Judgement("doubtful", tuple(reasons), tuple(advice))
-    if promise.correlation < UNDETERMINED:
-        reasons.append(
-            f"what was seen says little about the reward: {_determined(promise)}, and a "
-            f"correlation of {promise.correlation:.2f} with the true reward is to be expected"
-        )
-    elif promise.at_least < SOUND:
-        reasons.append(
-            f"the correlation with the true reward may be as low as {promise.at_least:.2f} "
-            f"({promise.correlation:.2f} is to be expected): {_determined(promise)}"
-        )
     if promise.at_least < SOUND:
-        weak = ", ".join(names[k] for k in promise.weak[:NAMED])
-        more = f" and {promise.weak.size - NAMED} more" if promise.weak.size > NAMED else ""
-        where = f"; hardly known: {weak}{more}" if weak else ""
-        advice.append(f"observe more episodes, or more improvements{where}")
+        reasons.append(_shortfall(promise))
+        advice.append(f"observe more episodes, or more improvements{_weak(promise, names)}")
     if not error <= MOST_ERROR:
         reasons.append(
             "the agent does not learn as was assumed: logits of its policies are off by "
@@ -117,5 +105,23 @@ def _dependences(sensitive: tuple[tuple[str, float], ...]) -> list[str]:
     ]
 
 
-def _determined(promise: Promise) -> str:
-    return f"{promise.determined} of {promise.directions} directions are determined"
+def _shortfall(promise: Promise) -> str:
+    """Why a promise is not enough."""
+    determined = f"{promise.determined} of {promise.directions} directions are determined"
+    if promise.correlation < UNDETERMINED:
+        return (
+            f"what was seen says little about the reward: {determined}, and a correlation of "
+            f"{promise.correlation:.2f} with the true reward is to be expected"
+        )
+    return (
+        f"the correlation with the true reward may be as low as {promise.at_least:.2f} "
+        f"({promise.correlation:.2f} is to be expected): {determined}"
+    )
+
+
+def _weak(promise: Promise, names: tuple[str, ...]) -> str:
+    """The entries that are hardly known, some of them by name."""
+    if not promise.weak.size:
+        return ""
+    more = f" and {promise.weak.size - NAMED} more" if promise.weak.size > NAMED else ""
+    return f"; hardly known: {', '.join(names[k] for k in promise.weak[:NAMED])}{more}"

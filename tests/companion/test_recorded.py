@@ -59,6 +59,7 @@ def test_seeds_are_held_out_and_each_is_used_once():
     assert min(seeds) >= FIRST_SEED
     assert len(seeds) == len(set(seeds)) >= 300
     assert len(set(jobs())) == len(jobs())
+    assert sum(job.kind == "random" for job in jobs()) >= 300
     assert {job.regime for job in jobs()} == set(REGIMES) | set(CLASSICS)
 
 

@@ -46,8 +46,7 @@ def test_numbers_are_in_their_ranges(name):
         assert narrowed(game.rewards[0], game, 0)[1] == regime.reward_class
 
 
-def test_there_are_enough_games():
-    assert sum(regime.games for regime in REGIMES.values()) >= 300
+def test_there_are_enough_regimes():
     assert len(REGIMES) >= 14
     wrong = [one.name for one in REGIMES.values() if not one.right]
     assert len(wrong) == 6
