@@ -19,6 +19,7 @@ from malfl.recovery.path import PathLikelihood
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
+from malfl.recovery.step_size import settled
 from malfl.recovery.structural import Structural
 from malfl.values import Value, set_fields
 
@@ -93,7 +94,7 @@ class _Prepared:
             again = replace(likeliest, beta=None)  # its step size is looked for
             trials.add(again, self._prepared(again), improvements)
         self._chosen[improvements] = trials.in_order()[0].estimator
-        return trials.chosen()
+        return settled(trials.chosen()) if self._auto.beta is None else trials.chosen()
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         """As the likeliest estimator expects it."""

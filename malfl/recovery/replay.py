@@ -25,7 +25,7 @@ from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import NothingToLearnError, RecoveredReward
 from malfl.recovery.shown import shown_directions
-from malfl.recovery.step_size import SMALL_ERRORS, likeliest_step_size
+from malfl.recovery.step_size import SMALL_ERRORS, likeliest_step_size, settled
 from malfl.recovery.structural import empty_logits
 from malfl.values import Value, set_fields
 
@@ -106,8 +106,9 @@ class _Prepared:
         self._found: dict[int, float] = {}
 
     def reward(self, improvements: int) -> RecoveredReward:
-        beta = self._estimator.beta or self._likeliest(improvements)
-        return self._replayed(beta).reward(improvements)
+        if self._estimator.beta is not None:
+            return self._replayed(self._estimator.beta).reward(improvements)
+        return settled(self._replayed(self._likeliest(improvements)).reward(improvements))
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         try:

@@ -25,7 +25,7 @@ from malfl.recovery.logit import AffineLogits, LogitFit, glance_at_logits, recov
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
 from malfl.recovery.shown import shown_directions
-from malfl.recovery.step_size import SMALL_ERRORS, likeliest_step_size
+from malfl.recovery.step_size import SMALL_ERRORS, likeliest_step_size, settled
 from malfl.values import Value, set_fields
 
 Evaluation = Literal["td", "exact"]
@@ -104,7 +104,8 @@ class _Prepared:
         if beta is not None:
             self._add_errors(logits, some, beta, self._rough(logits, some), ROUNDS)
         shown = shown_directions(self._view.dynamics, self._agent, self._space.reward_class)
-        return recover_from_logits(logits, self._seen(some), alpha, self._space, beta, shown)
+        found = recover_from_logits(logits, self._seen(some), alpha, self._space, beta, shown)
+        return settled(found) if self._estimator.beta is None else found
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         """See `Prepared`."""

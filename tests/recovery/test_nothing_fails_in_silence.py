@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 import malfl
 from malfl import (
@@ -407,3 +408,37 @@ def test_the_games_of_the_literature(game):
     log = malfl.learn(played, alpha=1.0, record=True, seed=1, **scale)
     observer = 1 if played.n_agents > 1 else None
     assert_honest(recovered(log.seen_by(observer), "auto"), played, right=0.8)
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Goes a part of the way to the improvement, in probabilities or in logits (policy gradient)."""
+
+    logits: bool
+    share: float = 0.3
+
+    name, needs = "slow", "rules"
+
+    def start(self, game, agent, alpha, rng):
+        return SlowLearning(self, game, agent, alpha)
+
+
+class SlowLearning:
+    def __init__(self, learner, game, agent, alpha):
+        self.learner, self.game, self.agent, self.alpha = learner, game, agent, alpha
+
+    def improve(self, now):
+        share, policy = self.learner.share, now.policies[self.agent]
+        wanted = marginal_soft_q(self.game, now.policies, self.agent, self.alpha) / self.alpha
+        if self.learner.logits:
+            return soft_improvement((1 - share) * np.log(policy) + share * wanted, 1.0)
+        best = np.exp(wanted - logsumexp(wanted, axis=1, keepdims=True))
+        return soft_improvement(np.log((1 - share) * policy + share * best), 1.0)
+
+
+@pytest.mark.parametrize("name", ["auto", "auto, from counts", "structural", "replay"])
+@pytest.mark.parametrize("logits", [False, True], ids=["probabilities", "logits"])
+def test_a_learner_that_goes_a_part_of_the_way(logits, name):
+    """The least step size that is looked at is the likeliest: a sign of another learner."""
+    log = usual(321, Slow(logits))
+    assert_honest(recovered(log.seen_by(1), name), log.game)
