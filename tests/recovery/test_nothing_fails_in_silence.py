@@ -412,7 +412,7 @@ def test_the_games_of_the_literature(game):
 
 @dataclass(frozen=True)
 class Slow:
-    """Goes a part of the way to the improvement, in probabilities or in logits (policy gradient)."""
+    """Goes a part of the way to the improvement, in probabilities or in logits."""
 
     logits: bool
     share: float = 0.3
