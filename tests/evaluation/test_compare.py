@@ -119,6 +119,30 @@ def test_a_reward_of_actions_whose_mean_is_the_same_everywhere_is_compared(game)
     assert 0.1 < near.identified < 0.99
 
 
+def test_rewards_of_actions_in_a_single_state_are_compared():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(1, 6))
+    single = malfl.MarkovGame(
+        actions=(2, 3), transitions=np.zeros((1, 6), dtype=int), rewards=[true, true], start=0,
+        gamma=0.5,
+    )  # fmt: skip
+    compared = compare(found(2 * true + 1, reward_class="joint-action"), single, 0)
+    assert compared.identified == pytest.approx(1)
+    assert compared.STARC < 1e-6
+    assert (compared.PCC, compared.SCC, compared.states) == (0, 0, 1)
+    other = rng.normal(size=(1, 6))
+    assert compare(found(other, reward_class="joint-action"), single, 0).identified < 0.9
+
+
+def test_a_reward_found_whose_mean_is_the_same_everywhere_is_compared(game):
+    values = np.random.default_rng(1).normal(size=(6, 6))
+    values -= values.mean(axis=1, keepdims=True)
+    near = compare(found(values, reward_class="joint-action"), game, 0)
+    assert (near.PCC, near.SCC, near.states) == (0, 0, 6)
+    assert 0 < abs(near.identified) < 0.99
+    assert near.STARC > 0.1
+
+
 @pytest.mark.parametrize("converged", [True, False])
 def test_a_comparison_says_whether_the_fit_came_to_rest(game, converged):
     (guess, *_) = guesses(game, 0)

@@ -350,6 +350,19 @@ def test_as_many_numbers_as_were_seen_leave_no_misfit():
     assert np.isnan(found.diagnostics.misfit)
 
 
+def test_policies_that_no_reward_changes_show_nothing_of_how_an_agent_learns():
+    """The same, and a state that nobody leaves."""
+    slopes = np.zeros((1, 3, 2, 3))
+    slopes[0, :2, 0, :2] = np.eye(2)
+    counts = np.array([[[30.0, 10.0], [5.0, 15.0], [510.0, 490.0]]])
+    found = recover_from_path(lambda r: (slopes @ r, slopes), counts, 1.0, prior=1e4)
+    assert np.isnan(found.diagnostics.misfit)
+    assert found.verdict != "sound"
+    counts[0, 2] = [600.0, 400.0]  # unless they are other ones than it thinks
+    found = recover_from_path(lambda r: (slopes @ r, slopes), counts, 1.0, prior=1e4)
+    assert found.diagnostics.misfit > 10
+
+
 def certain(reward):
     """Policies without a doubt, whatever the reward, but for one that hardly matters."""
     slopes = np.zeros((1, 2, 2, 2))
