@@ -28,7 +28,7 @@ def spoilt(view: View, wrong: Wrong | None, rng: np.random.Generator) -> View:
 
 
 def without_some(played: Episodes, rng: np.random.Generator) -> Episodes:
-    """Episodes in which each step is lost with a probability of `LOST`, but not all of one."""
+    """Episodes in which each step is lost with a probability of ``LOST``, but not all of one."""
     before, actions, _ = played.moves()
     starts = played.packed.ends[:-1]
     seen = rng.random(len(before)) >= LOST
@@ -42,7 +42,7 @@ def without_some(played: Episodes, rng: np.random.Generator) -> Episodes:
 
 
 def misread(played: Episodes, rng: np.random.Generator) -> Episodes:
-    """Episodes in which each state is taken for any with a probability of `MISREAD`."""
+    """Episodes in which each state is taken for any with a probability of ``MISREAD``."""
     before, actions, _ = played.moves()
     states = np.insert(before, played.packed.ends[1:], played.packed.last)
     wrong = rng.random(len(states)) < MISREAD

@@ -8,7 +8,7 @@ variances.
 Three things are approximate. The inequality needs the mean information over the prior; here it is
 the information at the true reward, so that an estimator may stay below the limit in a single game.
 Counts are taken for normal. The policies that values were learned under are those that
-`malfl.recovery.estimate_policies` gives, as for the estimators, and count as known.
+`malfl.estimate_policies` gives, as for the estimators, and count as known.
 """
 
 import numpy as np

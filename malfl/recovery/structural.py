@@ -242,7 +242,7 @@ def learned_logits(
     Parameters
     ----------
     policies
-        As far as they are known; see `malfl.recovery.estimate_policies`.
+        As far as they are known; see `malfl.estimate_policies`.
     reward
         For which the variances are, flat.
     """
