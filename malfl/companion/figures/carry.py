@@ -3,7 +3,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -31,19 +30,22 @@ def by_regime(rows: pd.DataFrame, floor: float = 0.0) -> Figure:
         1, len(panels), figsize=(4.6 * len(panels), 0.36 * len(names) + 1.4), squeeze=False,
         sharex=True, sharey=True,
     )  # fmt: skip
-    shown = rows.assign(
-        regime=pd.Categorical(rows["regime"], names),
-        identified=rows["identified"].fillna(floor).clip(lower=floor),
+    found = rows["identified"].fillna(floor).clip(lower=floor)
+    place = rows["regime"].map(names.index) + np.random.default_rng(0).uniform(
+        -0.25, 0.25, len(rows)
     )
+    shown = rows.assign(regime=pd.Categorical(rows["regime"], names), identified=found, place=place)
     for axes, used in zip(grid.flat, panels, strict=True):
         points = shown[shown["used"] == used]
-        sns.stripplot(
-            points, x="identified", y="regime", hue="verdict", hue_order=list(COLOURS),
-            palette=COLOURS, size=3.5, alpha=0.7, jitter=0.25, legend=False, ax=axes,
+        axes.scatter(
+            points["identified"], points["place"], c=points["verdict"].map(COLOURS).to_list(), s=12,
+            alpha=0.7, linewidths=0,
         )  # fmt: skip
         medians = points.groupby("regime", observed=False)["identified"].median()
         axes.vlines(medians, np.arange(len(names)) - 0.4, np.arange(len(names)) + 0.4, color="0.15")
         axes.set(title=used, xlabel="correlation with the true reward", ylabel="")
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set(xlim=(floor - 0.02, 1.02), ylim=(len(names) - 0.5, -0.5))
     _verdicts(figure)
     return figure
