@@ -29,7 +29,8 @@ SHORT = {
     "marginal_backup", "marginal_soft_q", "soft_q", "soft_return", "soft_value",
     "soft_value_error", "soft_improvement", "as_if_alone", "consistency_system",
     "prediction_error", "estimate_rules", "improvement_targets", "certified_prediction_error",
-    "certified_reward_error",
+    "certified_reward_error", "identified_error", "iterated_dilemma", "stag_hunt", "lanes",
+    "hand_over", "coin", "soccer", "predator_prey", "frozen_lake",
 }  # fmt: skip
 
 
@@ -105,6 +106,10 @@ ENDLESS = learners.Training(iterations=1000, **LONG)
 ADAM = recovery.Adam(steps=10**9)
 
 
+def known() -> dict[str, object]:
+    return {"of": 0, "reward": medium().rewards[0], "beta": 0.1}
+
+
 def recovered(by: object, large_one: bool) -> Callable[[], object]:
     view = watched(large_one)
     return lambda: malfl.recover(view, of=0, by=by, unvisited="omit")
@@ -166,6 +171,9 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "recover, evidence ridge": lambda: recovered(malfl.EvidenceRidge("state-action"), False),
     "recover, least squares": lambda: recovered(malfl.LeastSquares("state-action"), False),
     "recover, Adam": lambda: recovered(ADAM, False),
+    "sensitivity": lambda: lambda: malfl.sensitivity(watched(False), of=0, by=ADAM),
+    "limit_with_episodes": lambda: lambda: recovery.limit_with_episodes(watched(False), **known()),
+    "limit_from_counts": lambda: lambda: recovery.limit_from_counts(watched(False), **known()),
     "forecast": lambda: lambda: malfl.forecast(watched(True), of=0, by=malfl.Structural()),
     "forecast, mini-batches": lambda: (
         lambda: malfl.forecast(watched(False), of=0, by=malfl.MiniBatchAdam(steps=10**9))

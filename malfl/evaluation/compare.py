@@ -1,6 +1,6 @@
 """A recovered reward beside the true one, by several measures."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,9 +51,10 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
     """Compare a recovered reward with that of an agent.
 
     Distances are while the others play uniformly. They and ``identified`` are NaN where a state's
-    reward is unknown. Nothing (None), a single number, and the same everywhere have correlations
-    of 0. So have ``PCC`` and ``SCC`` where one of the rewards, averaged over actions, is the same
-    in all states, or there is only one state.
+    reward is unknown, and distances also where a reward is constant up to shaping. Nothing (None),
+    a single number, and the same everywhere have correlations of 0. So have ``PCC`` and ``SCC``
+    where one of the rewards, averaged over actions, is the same in all states, or there is only one
+    state.
     """
     if reward is None:
         return Comparison(0.0, np.nan, np.nan, 0.0, 0.0, np.nan, 0, False)
@@ -68,7 +69,7 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
     shown, distances = np.nan, (np.nan, np.nan)
     if np.isfinite(reward.values).all():
         given = (reward.values, true, game, game.uniform_policies(), agent)
-        distances = starc(*given), epic(*given)
+        distances = _distances(*given)
         shown = _identified(reward, game, agent)
     calibration = _calibration(reward, true)
     return Comparison(shown, *distances, pcc, scc, calibration, states, reward.converged)
@@ -85,6 +86,13 @@ def _over_states(reward: RecoveredReward, true: FloatArray) -> Correlation:
         ):
             return Correlation(0.0, 0.0, int(known.sum()))
     return correlation(reward, true)
+
+
+def _distances(*given: Any) -> tuple[float, float]:  # noqa: ANN401
+    try:
+        return starc(*given), epic(*given)
+    except ValueError:  # one of the rewards is constant up to shaping, and near to nothing
+        return np.nan, np.nan
 
 
 def _identified(reward: RecoveredReward, game: MarkovGame, agent: int) -> float:

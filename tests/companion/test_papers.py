@@ -34,6 +34,6 @@ def test_who_knows_the_learners_step_size():
     assert better_estimators(0.2) == {
         "least squares, R(s)": LeastSquares(),
         "evidence ridge, R(s)": EvidenceRidge(),
-        "structural": Structural(0.2),
-        "replay": Replay(0.2),
+        "structural": Structural(0.2, reward_class="state"),
+        "replay": Replay(0.2, reward_class="state"),
     }

@@ -63,28 +63,29 @@ def test_seeds_are_held_out_and_each_is_used_once():
     assert {job.regime for job in jobs()} == set(REGIMES) | set(CLASSICS)
 
 
+@pytest.fixture(scope="module")
+def on_record():
+    return recorded.recorded()
+
+
 class TestTheRecord:
     """The one that the package holds."""
 
-    @pytest.fixture(scope="class")
-    def rows(self):
-        return recorded.recorded()
-
-    def test_it_is_of_exactly_the_jobs_that_are_defined(self, rows):
-        found = list(rows[recorded.KEYS].drop_duplicates().itertuples(index=False, name=None))
+    def test_it_is_of_exactly_the_jobs_that_are_defined(self, on_record):
+        found = list(on_record[recorded.KEYS].drop_duplicates().itertuples(index=False, name=None))
         assert found == [tuple(job) for job in jobs()]
 
-    def test_its_numbers_are_finite_or_explained(self, rows):
-        nothing = rows["verdict"] == NOTHING
-        assert (rows.loc[nothing, "problem"] != "").all()
-        some = rows[~nothing]
+    def test_its_numbers_are_finite_or_explained(self, on_record):
+        nothing = on_record["verdict"] == NOTHING
+        assert (on_record.loc[nothing, "problem"] != "").all()
+        some = on_record[~nothing]
         assert (some["problem"] == "").all()
         needed = ["identified", "STARC", "promised", "at_least", "error", "shown", "determined"]
         assert np.isfinite(some[needed].to_numpy()).all()
         sharp = some[some["determined"] > 0]
         spread = [name for name in MEASURED if name.startswith(("below_", "above_"))]
         assert np.isfinite(sharp[["z", *spread]].to_numpy()).all()
-        named = rows[rows["used"].isin(["replay", "structural"])]
+        named = on_record[on_record["used"].isin(["replay", "structural"])]
         assert np.isfinite(named["bound"]).all()
 
     def test_it_says_how_it_was_made(self):

@@ -222,7 +222,7 @@ def test_figure_3_differs_if_nothing_rises():
 
 def test_who_finds_nothing_scores_nothing():
     dull = {"hom": malfl.gridworlds.ma_lfl(slip=1.0)}
-    estimators = {"LS": LeastSquares(), "structural": Structural()}
+    estimators = {"LS": LeastSquares(), "structural": Structural(reward_class="state")}
     table = Study(dull, TRAINING, estimators, seeds=[0]).scores()
     assert len(table) == 4
     assert (table["PCC"] == 0).all()

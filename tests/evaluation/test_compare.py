@@ -223,3 +223,15 @@ def test_a_correlation_is_over_states_whose_reward_is_known(game):
 @pytest.mark.parametrize("values", [[np.nan] * 6, [1.0, *[np.nan] * 5], [1.0] * 6])
 def test_a_reward_that_says_nothing_correlates_with_nothing(game, values):
     assert pearson_of(np.array(values), game, 0) == 0
+
+
+def test_a_reward_that_is_constant_up_to_shaping_has_no_distances():
+    """Nobody's actions make a difference, so no reward of the state prefers a policy."""
+    rng = np.random.default_rng(0)
+    moves = np.repeat(rng.dirichlet(np.ones(3), size=3)[:, None], 4, axis=1)
+    game = malfl.MarkovGame(
+        actions=(2, 2), transitions=moves, rewards=rng.normal(size=(2, 3)), start=0, gamma=0.9
+    )
+    seen = compare(found(rng.normal(size=3)), game, 0)
+    assert np.isnan([seen.STARC, seen.EPIC]).all()
+    assert abs(seen.PCC) <= 1

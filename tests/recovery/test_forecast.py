@@ -91,7 +91,7 @@ def exact_predictions(view, of, rewards):
 
 
 @of_type(
-    Structural(evaluation="exact"), MiniBatchAdam(), LeastSquares(), EvidenceRidge(),
+    Structural(None, "exact", "state"), MiniBatchAdam(), LeastSquares(), EvidenceRidge(),
     CausalEntropy(), PathLikelihood([EXACTLY], reward_class="state"),
 )  # fmt: skip
 @pytest.mark.parametrize(("observer", "of", "actions"), [(0, 1, (2, 3)), (2, 0, (2, 1, 3))])

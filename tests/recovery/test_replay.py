@@ -466,7 +466,7 @@ def next_policy(view, own, agent, reward, beta, executed):
 def test_the_next_policy_is_the_softmax_of_replayed_values(small_log, beta, observer):
     executed = small_log.training.learners.evaluation == "sarsa"
     view = replace(small_log.seen_by(observer), alpha=1.3)
-    prepared = Replay(beta, executed).prepare(view, 1, np.random.default_rng(0))
+    prepared = Replay(beta, executed, "state").prepare(view, 1, np.random.default_rng(0))
     own = malfl.estimate_policies(view)[1]
     for h in (3, 1):
         found = prepared.reward(h)
