@@ -200,7 +200,7 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
         )
     ),
     "random_predictions": lambda: lambda: list(theory.random_predictions(10**9, seed=0)),
-    "report": lambda: lambda: bounds.report(a_prediction()),
+    "report": lambda: lambda: [bounds.report(a_prediction()) for _ in range(20)],
     "Study.scores": lambda: lambda: endless_study().scores(),
     "trained_and_recovered": lambda: (
         lambda: studies.trained_and_recovered(grid(), ENDLESS, 0, {"adam": ADAM})
