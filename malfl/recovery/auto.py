@@ -36,8 +36,8 @@ class Auto(Value):
     iteration and soft value iteration along the whole path; with recorded episodes also replay,
     with the next action drawn or executed, and, where these leave much unexplained, with values
     that go on from one policy to the next and with steps that fall; and Q-learning, if there are
-    not too many steps. Rewards of actions are looked for in small games, and in others
-    where a reward of the state leaves much unexplained.
+    not too many steps. Rewards of actions are looked for in small games, and in others where a
+    reward of the state leaves much unexplained.
 
     Parameters
     ----------
@@ -65,8 +65,7 @@ class Auto(Value):
     def __post_init__(self) -> None:
         if self.beta is not None:
             set_fields(self, beta=checks.step_size(self.beta))
-        if self.reward_class is not None:
-            check_space(self.reward_class)
+        check_space(self.reward_class)
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
@@ -94,7 +93,8 @@ class _Prepared:
             again = replace(likeliest, beta=None)  # its step size is looked for
             trials.add(again, self._prepared(again), improvements)
         self._chosen[improvements] = trials.in_order()[0].estimator
-        return settled(trials.chosen()) if self._auto.beta is None else trials.chosen()
+        found = trials.chosen()
+        return settled(found) if self._auto.beta is None else found
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
         """As the likeliest estimator expects it."""

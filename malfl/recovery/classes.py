@@ -83,10 +83,10 @@ class Space(NamedTuple):
         return np.nan_to_num(reward.weights) / self.units
 
 
-def check_space(reward_class: RewardSpace, name: str = "reward_class") -> None:
-    """Raise unless it is a class or features."""
-    if not isinstance(reward_class, Features):
-        checks.choice(reward_class, name, REWARD_CLASSES)
+def check_space(reward_class: RewardSpace | None) -> None:
+    """Raise unless it is a class, features, or nothing, which leaves it to the evidence."""
+    if reward_class is not None and not isinstance(reward_class, Features):
+        checks.choice(reward_class, "reward_class", REWARD_CLASSES)
 
 
 def space_of(dynamics: Dynamics, agent: int, reward_class: RewardSpace) -> Space:

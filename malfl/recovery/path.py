@@ -135,8 +135,7 @@ class PathLikelihood(Value):
         set_fields(self, learners=tuple(self.learners))
         if self.prior is not None:
             set_fields(self, prior=checks.squarable(self.prior, "prior"))
-        if self.reward_class is not None:
-            check_space(self.reward_class)
+        check_space(self.reward_class)
         check_fit(self.policies)
         if not self.learners:
             raise ValueError("learners must name at least one, got none")

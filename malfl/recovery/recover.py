@@ -39,9 +39,9 @@ def recover(
         taken; see `malfl.Auto`.
     unvisited
         What to do if a state was not visited in some iteration: ``"raise"`` an error, or
-        ``"omit"`` it. Then equations that need its policy are left out, and where structural
-        estimator and replay need one, they assume it to be uniform; the pairs are in ``unvisited``
-        of the result.
+        ``"omit"`` it. Then equations that need its policy are left out. Where structural estimator
+        and replay need one, they assume it to be uniform, and path likelihoods take the last one
+        known. The pairs are in ``unvisited`` of the result.
     seed
         Of estimators that draw something: those that fit policies by descent.
     sensitivity

@@ -82,8 +82,7 @@ class Replay(Value):
         checks.boolean(self.executed, "executed")
         checks.boolean(self.kept, "kept")
         set_fields(self, falling=checks.probability(self.falling, "falling"))
-        if self.reward_class is not None:
-            check_space(self.reward_class)
+        check_space(self.reward_class)
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:

@@ -75,8 +75,7 @@ class Structural(Value):
             checks.choice(self.evaluation, "evaluation", ("td", "exact"))
         if self.evaluation == "exact" and self.beta is not None:
             raise ValueError(f"beta must be None for exact values, got {self.beta:g}")
-        if self.reward_class is not None:
-            check_space(self.reward_class)
+        check_space(self.reward_class)
         check_fit(self.policies)
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
