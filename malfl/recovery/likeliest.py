@@ -21,10 +21,9 @@ from malfl.recovery.reward import (
     RewardClass,
 )
 from malfl.recovery.shown import MOST_ENTRIES, likeness
-from malfl.recovery.verdict import MOST_ERROR
+from malfl.recovery.verdict import MOST_ERROR, NEARLY
 from malfl.values import Value
 
-NEARLY = 5.0  # of log-evidence: a model that is less likely by less is no worse
 FEW_ENTRIES = 300  # of a reward: wider classes of so many are always compared
 
 

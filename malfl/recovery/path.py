@@ -53,7 +53,7 @@ LEAST_SCORE = 1e-6
 PATIENCE, GAIN = 10, 0.01  # steps in which the log-likelihood must grow by so much
 STOPPED = 99  # SciPy's status of a search ended by what follows it
 CHANCE = 2.0  # deviations of a deviance that chance may bring about
-LEAST_FREEDOM = 1.0  # of a deviance's expectation, to compare with it
+LEAST_FREEDOM = 2.0  # of a deviance's expectation, to compare with it
 MUCH_DEVIANCE = 10.0  # that chance leaves nowhere if it leaves less than that
 ROUNDING = 1e-12  # slopes below this share of the largest are none
 
@@ -490,7 +490,7 @@ def _misfit(counts: FloatArray, now: _Weighed, prior: float) -> tuple[float, flo
     if expected[now.depends].sum() - taken < LEAST_FREEDOM and seen < MUCH_DEVIANCE:
         return np.nan, np.nan
     by_chance = max(float(expected.sum()) - taken, LEAST_FREEDOM)
-    odds = np.exp(now.log_odds)
-    weight = float((counts.sum(axis=-1) * (odds * (1 - odds)).sum(axis=-1)).sum())
+    odds, total = np.exp(now.log_odds[now.depends]), counts[now.depends].sum(axis=-1)
+    weight = float((total * (odds * (1 - odds)).sum(axis=-1)).sum())
     beyond = seen - by_chance - CHANCE * np.sqrt(2 * by_chance)
     return seen / by_chance, float(max(beyond, 0.0)) / max(weight, 1.0)

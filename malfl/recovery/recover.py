@@ -8,6 +8,7 @@ import numpy as np
 
 from malfl import checks, progress
 from malfl.play.view import View
+from malfl.recovery.doubts import with_doubts
 from malfl.recovery.estimator import Estimator
 from malfl.recovery.named import Name, named
 from malfl.recovery.recovery import Recovery, Unvisited
@@ -87,7 +88,8 @@ def _recover(
     sensitivity: bool,
 ) -> RecoveredReward:
     again = deepcopy(rng)
-    found = Recovery(view, of=of, by=by, unvisited=unvisited, seed=rng).reward()
+    recovery = Recovery(view, of=of, by=by, unvisited=unvisited, seed=rng)
+    found = with_doubts(recovery.reward(), view, recovery.of, by, again)
     if not sensitivity:
         return found
     told = sensitivity_of(found, view, of, by, again)

@@ -7,17 +7,16 @@ import numpy as np
 from scipy.special import xlogy
 from scipy.stats import chi2
 
-from malfl import checks, progress
+from malfl import checks
 from malfl.checks import FloatArray
-from malfl.kernels.moves import first_forbidden
 from malfl.play.view import View
 from malfl.recovery.estimator import Estimator, check_estimator
+from malfl.recovery.moves import check_moves
 from malfl.recovery.reward import NothingToLearnError, RecoveredReward
 
 Unvisited = Literal["raise", "omit"]
 
 ENOUGH_VISITS = 50  # to a state in an iteration, to judge whether a policy changed there
-CALL_STEPS = 2**18  # checked in one call of a kernel, some milliseconds
 CHANCE = 0.01  # how likely counts of one unchanging policy must be to count as that
 
 
@@ -59,32 +58,6 @@ class Recovery:
         found = self.prepared.reward(part.iterations - 1)
         unvisited = np.argwhere(part.counts.sum(axis=-1) == 0)
         return replace(found, unvisited=unvisited, scale_known=part.alpha is not None)
-
-
-def check_moves(view: View, begin: int = 0) -> None:
-    """Raise ValueError if a step that was seen leads where the rules say that it cannot.
-
-    Parameters
-    ----------
-    begin
-        The first iteration to look at.
-    """
-    dynamics, joint = view.dynamics, view.dynamics.n_joint_actions
-    states, _ = dynamics.code_parts(0)
-    moves = dynamics.transitions.sorted_indices()
-    for h, played in enumerate((view.episodes or ())[begin:], begin):
-        for first in range(0, played.steps, CALL_STEPS):
-            progress.advance()
-            end = min(first + CALL_STEPS, played.steps)
-            given = played.packed, states, moves.indptr, moves.indices, first, end
-            if (step := int(first_forbidden(*given))) >= 0:
-                before, actions, after = (int(part[step]) for part in played.moves())
-                raise ValueError(
-                    f"view holds a move that its dynamics forbid: in iteration {h}, step {step}, "
-                    f"joint action {actions} led from state {before} to state {after}; transitions "
-                    f"must be of shape (S, A, S) with S = {dynamics.n_states} and A = {joint}, or "
-                    "estimated from the moves, see malfl.WithEstimatedRules"
-                )
 
 
 def check_improvements(view: View, of: int, unvisited: str = "raise") -> None:

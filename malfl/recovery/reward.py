@@ -88,8 +88,9 @@ class RecoveredReward(Value):
     weight_deviation: FloatArray | None = None  #: (k,), their posterior standard deviations
     #: What was compared, with the logarithm of its evidence, the one taken first; empty if nothing.
     compared: tuple[tuple[str, float], ...] = ()
-    #: Of these, what is about as likely as the first, and how far its reward correlates with this.
+    #: What else is about as likely, or likelier, and how far its reward correlates with this.
     rivals: tuple[tuple[str, float], ...] = ()
+    doubts: tuple[str, ...] = ()  #: What else speaks against what was assumed, if anything.
     likeliest: Value | None = None  #: of what was compared, the estimator that found this reward
     #: Changed assumptions, and how far the reward by them correlates with this; if asked for.
     sensitive: tuple[tuple[str, float], ...] = ()
@@ -124,6 +125,7 @@ class RecoveredReward(Value):
                 raise ValueError(f"unvisited must have shape (k, 2), got {unvisited.shape}")
         for name in ("compared", "rivals", "sensitive"):
             set_fields(self, **{name: _check_pairs(getattr(self, name), name)})
+        checks.sequence(self.doubts, "doubts", "such as ('some states were misread',)")
         if self.likeliest is not None:
             checks.instance(self.likeliest, Value, "likeliest", "such as Structural()")
         freeze(values, deviation, unvisited, weights, spread)
@@ -171,7 +173,8 @@ class RecoveredReward(Value):
             )  # fmt: skip
         return judge(
             converged=fit.converged, promise=fit.promise, error=fit.evidence.error,
-            rivals=self.rivals, sensitive=self.sensitive, names=self._names(),
+            rivals=self.rivals, doubts=self.doubts, sensitive=self.sensitive,
+            names=self._names(),
         )  # fmt: skip
 
     def _names(self) -> tuple[str, ...]:

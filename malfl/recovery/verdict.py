@@ -12,6 +12,7 @@ Verdict = Literal["sound", "doubtful", "undetermined"]
 
 SOUND = 0.9  # correlation that a sound result has at least, with 95 % probability
 MOST_ERROR = 3e-3  # variance of logits that a sound result may leave unexplained
+NEARLY = 5.0  # of log-evidence: a model that is less likely by less is no worse
 UNDETERMINED = 0.5  # correlation to expect, below which a result is worth nothing
 NAMED = 10  # weak entries that are named
 
@@ -47,6 +48,7 @@ def judge(
     promise: Promise | None,
     error: float,
     rivals: tuple[tuple[str, float], ...] = (),
+    doubts: tuple[str, ...] = (),
     sensitive: tuple[tuple[str, float], ...] = (),
     names: tuple[str, ...],
 ) -> Judgement:
@@ -60,6 +62,8 @@ def judge(
         Variance of logits that the model leaves unexplained; NaN if there is nothing to tell it by.
     rivals
         Other models that are about as likely, and how far their rewards correlate with this one.
+    doubts
+        What else speaks against what was assumed.
     sensitive
         Changed assumptions, and how far the rewards by them correlate with this one.
     names
@@ -91,6 +95,7 @@ def judge(
             f"{name} is about as likely, and its reward correlates with this one at "
             f"{correlation:.2f} only"
         )
+    reasons += doubts
     if not reasons:
         return Judgement("sound", (), ())
     low = promise.correlation < UNDETERMINED

@@ -19,6 +19,7 @@ from malfl import (
     Replay,
     SoftPolicyIteration,
     Structural,
+    WithEstimatedRules,
 )
 from malfl.games.soft import marginal_soft_q
 from malfl.learners.learner import soft_improvement
@@ -156,7 +157,6 @@ def assert_honest(found, game, agent=0, right=RIGHT):
         for kind, (_, seeds) in KINDS.items()
         for seed in seeds
         for name in ESTIMATORS
-        if (kind, name) != ("B, a sink", "path likelihood")
     ],
 )
 def test_what_failed_in_silence_once(kind, seed, name):
@@ -442,3 +442,68 @@ def test_a_learner_that_goes_a_part_of_the_way(logits, name):
     """The least step size that is looked at is the likeliest: a sign of another learner."""
     log = usual(321, Slow(logits))
     assert_honest(recovered(log.seen_by(1), name), log.game)
+
+
+@pytest.mark.parametrize("name", ["auto", "auto, from counts", "replay", "path likelihood"])
+@pytest.mark.parametrize(("seed", "step"), [(320, 2), (321, 2), (320, 3), (321, 3)])
+def test_iterations_of_an_exact_learner_are_missing_and_nobody_knows(seed, step, name):
+    """What is left are policies that hardly change: any reward of actions explains them."""
+    log = usual(seed, EXACT, "state-action", 10 if step == 2 else 12)
+    view = every(log.seen_by(1), slice(None, None, step))
+    assert_honest(recovered(view, name), log.game)
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.5])
+@pytest.mark.parametrize("seed", range(320, 325))
+def test_replay_of_an_exact_learner(seed, lost):
+    """A small step size makes up for much of it."""
+    log = usual(seed, EXACT, "state-action")
+    view = with_losses(log.seen_by(1), lost, 0, closed=False) if lost else log.seen_by(1)
+    assert_honest(recovered(view, "replay"), log.game)
+
+
+@pytest.mark.parametrize("by", [Replay(1.0), Auto(1.0), Replay(0.4)])
+@pytest.mark.parametrize("rewards", ["state", "state-action"])
+def test_a_reward_of_actions_makes_up_for_a_step_size(rewards, by):
+    log = usual(320, TD, rewards)
+    assert_honest(malfl.recover(log.seen_by(1), of=0, by=by), log.game)
+
+
+def test_path_likelihood_of_a_falling_alpha():
+    """A reward of joint actions makes up for it."""
+    log = usual(320, Annealed(0.7))
+    assert_honest(recovered(log.seen_by(1), "path likelihood"), log.game)
+
+
+@pytest.mark.parametrize("reward_class", ["state", None])
+@pytest.mark.parametrize("seed", [303, 306, 311, 316, 323, 325, 332, 336])
+def test_path_likelihood_in_a_game_with_a_sink(seed, reward_class):
+    """Few policies say anything, and nearly all that was seen are others."""
+    log = sink(seed)
+    by = PathLikelihood(reward_class=reward_class)
+    assert_honest(malfl.recover(log.seen_by(1), of=0, by=by, unvisited="omit"), log.game)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05])
+@pytest.mark.parametrize("game", ["lanes", "hand-over", "FrozenLake"])
+def test_states_are_misread_and_the_rules_are_estimated(game, rate):
+    played = malfl.classics.CLASSICS[game]()
+    log = malfl.learn(played, alpha=1.0, iterations=6, episodes=300, steps=100, record=True, seed=1)
+    view = misread(log.seen_by(1 if played.n_agents > 1 else None), rate)
+    found = malfl.recover(view, of=0, by=WithEstimatedRules(Auto()), unvisited="omit")
+    assert_honest(found, played)
+
+
+def misread(view, rate):
+    """A view in which a share of the states are taken for others."""
+    rng = np.random.default_rng(1)
+    sizes = {"n_states": view.dynamics.n_states, "n_joint_actions": view.dynamics.n_joint_actions}
+    read = []
+    for played in view.episodes:
+        states = []
+        for episode in played:
+            off = rng.integers(1, sizes["n_states"], size=episode.states.size)
+            wrong = rng.random(off.size) < rate
+            states.append((episode.states + off * wrong) % sizes["n_states"])
+        read.append(Episodes.from_lists(states, [one.actions for one in played], **sizes))
+    return replace(view, episodes=tuple(read), counts=np.array([one.counts() for one in read]))

@@ -1,0 +1,128 @@
+"""What speaks against a reward that its own fit calls sound."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+
+from malfl.checks import FloatArray
+from malfl.play.view import View
+from malfl.recovery.alone import AsIfAlone
+from malfl.recovery.auto import Auto
+from malfl.recovery.classes import entries
+from malfl.recovery.estimator import Estimator
+from malfl.recovery.likeliest import FEW_ENTRIES, brief
+from malfl.recovery.logit import AffineLogits, recover_from_logits
+from malfl.recovery.moves import memory, surprise
+from malfl.recovery.replay import Replay
+from malfl.recovery.reward import (
+    REWARD_CLASSES,
+    NothingToLearnError,
+    Promising,
+    RecoveredReward,
+)
+from malfl.recovery.rules import WithEstimatedRules
+from malfl.recovery.shown import likeness, shown_directions
+from malfl.recovery.structural import Structural
+from malfl.recovery.verdict import NEARLY
+
+MOST_SURPRISE = 5e-3  # nats a move that need no explanation, as of one misread state in a thousand
+
+
+def with_doubts(
+    found: RecoveredReward, view: View, of: int, by: Estimator, rng: np.random.Generator
+) -> RecoveredReward:
+    """The reward that ``by`` found in a view, with what speaks against it if it seems sound.
+
+    Looked at are the moves that were seen, which should be those of the rules; an agent that does
+    not learn, whose policy stays as it is; and other models that may be as likely. These are exact
+    values and a reward of each class that has few entries and, for a reward of actions and a step
+    size that was given, a reward of the state and the step size that is likeliest then. Models are
+    not compared if some iterations have no steps, which they treat in different ways.
+    """
+    fit = found.diagnostics
+    if found.verdict != "sound" or not isinstance(fit, Promising):
+        return found
+    doubts = list(_of_moves(view, by))
+    while isinstance(by, AsIfAlone | WithEstimatedRules):
+        (view, of), by = by.changed(view, of), by.estimator
+    if (view.counts.sum(axis=(1, 2)) == 0).any():
+        return replace(found, doubts=tuple(doubts))
+    least = fit.evidence.log_likelihood - NEARLY
+    if _of_one_policy(found, view, of) > least:
+        doubts.append(
+            "that the agent does not learn is about as likely: its policies hardly change after "
+            "the first improvement that was seen"
+        )
+    rivals = tuple(_rivals(found, view, of, by, rng, least))
+    return replace(found, rivals=found.rivals + rivals, doubts=tuple(doubts))
+
+
+def _of_moves(view: View, by: Estimator) -> Iterator[str]:
+    """What moves say of the rules, be they known or estimated."""
+    if isinstance(by, AsIfAlone):
+        return
+    estimated = isinstance(by, WithEstimatedRules)
+    off = memory(view) if estimated else surprise(view)
+    if off > MOST_SURPRISE:
+        how = "depend on earlier states too" if estimated else "are not those of the rules"
+        yield (
+            f"moves {how}, by {off:.2g} nats a move: states were misread (see "
+            "malfl.most_likely_states), steps are missing, or the game is another one"
+        )
+
+
+def _rivals(
+    found: RecoveredReward,
+    view: View,
+    of: int,
+    by: Estimator,
+    rng: np.random.Generator,
+    least: float,
+) -> Iterator[tuple[str, float]]:
+    """Rewards by other models that are likely enough, and how far they correlate with this one."""
+    mine = np.nan_to_num(found.values), found.reward_class
+    for rival in _others(found, view, of, by):
+        if brief(rival) in dict(found.compared):
+            continue
+        try:
+            other = rival.prepare(view, of, deepcopy(rng)).reward(view.iterations - 1)
+        except NothingToLearnError:
+            continue
+        assert isinstance(other.diagnostics, Promising)
+        if other.diagnostics.evidence.log_likelihood > least:
+            theirs = np.nan_to_num(other.values), other.reward_class
+            yield brief(rival), likeness(mine, theirs, view.dynamics, of)
+
+
+def _others(found: RecoveredReward, view: View, of: int, by: Estimator) -> Iterator[Estimator]:
+    """Exact values and, where a reward of actions may make up for a step size, another one."""
+    own, joint = view.dynamics.actions[of], view.dynamics.n_joint_actions
+    policies = getattr(by, "policies", Structural().policies)
+    for one in REWARD_CLASSES[: 2 if own == joint else 3]:
+        if entries(view.dynamics, of, one) <= FEW_ENTRIES:
+            yield Structural(None, "exact", one, policies)
+    same = found.likeliest or by
+    given = isinstance(by, Auto | Replay | Structural) and by.beta is not None
+    if given and isinstance(same, Replay | Structural) and found.reward_class != "state":
+        yield replace(same, beta=None, reward_class="state")
+
+
+def _of_one_policy(found: RecoveredReward, view: View, of: int) -> float:
+    """The evidence for a policy that stays as it is; none if that is no wonder.
+
+    It is no wonder if the agent's actions do not matter for where play goes: a reward of them
+    shows in any policy then. The policy's logits have the prior of a reward.
+    """
+    states, own = view.dynamics.n_states, view.dynamics.actions[of]
+    matter = shown_directions(view.dynamics, of, "state").shape[1] > 0
+    if not matter or (found.reward_class == "state" and states * own > FEW_ENTRIES):
+        return -np.inf
+    shape = view.iterations - 1, states, own
+    slopes = np.broadcast_to(np.eye(states * own).reshape(*shape[1:], -1), (*shape, states * own))
+    none: FloatArray = np.zeros(shape)
+    logits = AffineLogits(slopes, none, none == 0, none)
+    fit = recover_from_logits(logits, view.own_counts(of)[1:], 1.0).diagnostics
+    assert isinstance(fit, Promising)
+    return fit.evidence.log_likelihood
