@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from malfl.checks import FloatArray
+from malfl.learners.soft_value_iteration import SoftValueIteration
 from malfl.play.view import View
 from malfl.recovery.alone import AsIfAlone
 from malfl.recovery.auto import Auto
 from malfl.recovery.classes import entries
 from malfl.recovery.estimator import Estimator
-from malfl.recovery.likeliest import FEW_ENTRIES, brief
-from malfl.recovery.logit import AffineLogits, recover_from_logits
+from malfl.recovery.likeliest import brief
+from malfl.recovery.logit import AffineLogits, LogitFit, recover_from_logits
 from malfl.recovery.moves import memory, surprise
+from malfl.recovery.path import PathLikelihood
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import (
     REWARD_CLASSES,
@@ -23,10 +24,11 @@ from malfl.recovery.reward import (
     RecoveredReward,
 )
 from malfl.recovery.rules import WithEstimatedRules
-from malfl.recovery.shown import likeness, shown_directions
+from malfl.recovery.shown import MOST_ENTRIES, likeness, shown_directions
 from malfl.recovery.structural import Structural
 from malfl.recovery.verdict import NEARLY
 
+MOST_SLOPES = 150_000  # of a model that is tried, of logits by numbers; a fit takes half a second
 MOST_SURPRISE = 5e-3  # nats a move that need no explanation, as of one misread state in a thousand
 
 
@@ -36,10 +38,10 @@ def with_doubts(
     """The reward that ``by`` found in a view, with what speaks against it if it seems sound.
 
     Looked at are the moves that were seen, which should be those of the rules; an agent that does
-    not learn, whose policy stays as it is; and other models that may be as likely. These are exact
-    values and a reward of each class that has few entries and, for a reward of actions and a step
-    size that was given, a reward of the state and the step size that is likeliest then. Models are
-    not compared if some iterations have no steps, which they treat in different ways.
+    not learn, whose policy stays as it is; and other models that may be as likely. These are, as
+    far as that takes little time, exact values and a reward of each class, and soft value iteration
+    if values were exact; and for a reward of actions and a step size that was given, a reward of
+    the state and the step size that is likeliest then.
     """
     fit = found.diagnostics
     if found.verdict != "sound" or not isinstance(fit, Promising):
@@ -47,8 +49,6 @@ def with_doubts(
     doubts = list(_of_moves(view, by))
     while isinstance(by, AsIfAlone | WithEstimatedRules):
         (view, of), by = by.changed(view, of), by.estimator
-    if (view.counts.sum(axis=(1, 2)) == 0).any():
-        return replace(found, doubts=tuple(doubts))
     least = fit.evidence.log_likelihood - NEARLY
     if _of_one_policy(found, view, of) > least:
         doubts.append(
@@ -97,16 +97,25 @@ def _rivals(
 
 
 def _others(found: RecoveredReward, view: View, of: int, by: Estimator) -> Iterator[Estimator]:
-    """Exact values and, where a reward of actions may make up for a step size, another one."""
+    """Those that `with_doubts` names."""
     own, joint = view.dynamics.actions[of], view.dynamics.n_joint_actions
-    policies = getattr(by, "policies", Structural().policies)
+    policies, fit = getattr(by, "policies", Structural().policies), found.diagnostics
     for one in REWARD_CLASSES[: 2 if own == joint else 3]:
-        if entries(view.dynamics, of, one) <= FEW_ENTRIES:
+        numbers = max(entries(view.dynamics, of, one), found.values.size)
+        if numbers <= min(MOST_SLOPES / _slopes(view, of), MOST_ENTRIES):
             yield Structural(None, "exact", one, policies)
+            if not isinstance(fit, LogitFit) or fit.beta is None:
+                yield PathLikelihood((SoftValueIteration(),), None, one, policies)
     same = found.likeliest or by
     given = isinstance(by, Auto | Replay | Structural) and by.beta is not None
-    if given and isinstance(same, Replay | Structural) and found.reward_class != "state":
+    few = found.reward_class != "state" and found.values.size <= MOST_ENTRIES
+    if given and few and isinstance(same, Replay | Structural):
         yield replace(same, beta=None, reward_class="state")
+
+
+def _slopes(view: View, of: int) -> int:
+    """How many logits depend on each number of a reward."""
+    return (view.iterations - 1) * view.dynamics.n_states * view.dynamics.actions[of]
 
 
 def _of_one_policy(found: RecoveredReward, view: View, of: int) -> float:
@@ -117,12 +126,13 @@ def _of_one_policy(found: RecoveredReward, view: View, of: int) -> float:
     """
     states, own = view.dynamics.n_states, view.dynamics.actions[of]
     matter = shown_directions(view.dynamics, of, "state").shape[1] > 0
-    if not matter or (found.reward_class == "state" and states * own > FEW_ENTRIES):
+    many = _slopes(view, of) * states * own > MOST_SLOPES
+    if not matter or (many and found.reward_class == "state"):
         return -np.inf
     shape = view.iterations - 1, states, own
     slopes = np.broadcast_to(np.eye(states * own).reshape(*shape[1:], -1), (*shape, states * own))
-    none: FloatArray = np.zeros(shape)
-    logits = AffineLogits(slopes, none, none == 0, none)
-    fit = recover_from_logits(logits, view.own_counts(of)[1:], 1.0).diagnostics
+    counts, none = view.own_counts(of), np.zeros(shape)
+    known = np.broadcast_to((counts[:-1].sum(axis=(1, 2)) > 0)[:, None, None], shape)
+    fit = recover_from_logits(AffineLogits(slopes, none, known, none), counts[1:], 1.0).diagnostics
     assert isinstance(fit, Promising)
     return fit.evidence.log_likelihood

@@ -1,6 +1,6 @@
 """Several fits of the same data, of which the likeliest is taken."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics
 from malfl.play.view import View
-from malfl.recovery.classes import Features, entries
+from malfl.recovery.classes import Features, RewardSpace, entries
 from malfl.recovery.estimator import Estimator, Prepared
 from malfl.recovery.logit import LogitFit
 from malfl.recovery.reward import (
@@ -128,43 +128,57 @@ class Trials:
                 yield brief(one.estimator), likeness(mine, theirs, self._dynamics, self._agent)
 
 
-class LikeliestClass:
-    """An estimator prepared for each class of rewards that is worth a look; the likeliest serves.
+class Likeliest:
+    """Estimators prepared for each class of rewards that is worth a look; the likeliest serves.
 
     Parameters
     ----------
     in_class
-        The estimator of rewards of a class.
+        The estimators of rewards of a class, or of features.
+    named
+        The only class, if there is one.
     """
 
     def __init__(
         self,
-        in_class: Callable[[RewardClass], Estimator],
+        in_class: Callable[[RewardSpace], Sequence[Estimator]],
+        named: RewardSpace | None,
         view: View,
         agent: int,
         rng: np.random.Generator,
     ) -> None:
-        self._in_class, self._view, self._agent, self._rng = in_class, view, agent, rng
-        self._made: dict[RewardClass, Prepared] = {}
+        self._in_class, self._named = in_class, named
+        self._view, self._agent, self._rng = view, agent, rng
+        self._made: list[tuple[Estimator, Prepared]] = []  # not all estimators can be hashed
 
     def reward(self, improvements: int) -> RecoveredReward:
         """See `Prepared`."""
         trials = Trials(self._view.dynamics, self._agent)
-        for reward_class in REWARD_CLASSES:
-            if trials.worth_a_look(reward_class):
-                one = self._in_class(reward_class)
-                trials.add(one, self._prepared(reward_class), improvements)
+        for one in REWARD_CLASSES:
+            if self._named is None and trials.worth_a_look(one):
+                self._try(one, trials, improvements)
+        if self._named is not None:
+            self._try(self._named, trials, improvements)
         return trials.chosen()
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
-        """See `Prepared`."""
-        return self._prepared(reward.reward_class).next_policy(reward, improvements)
+        """As the one that found the reward expects it, or else the first of its class."""
+        first = self._in_class(self._named or reward.reward_class)[0]
+        found = reward.likeliest
+        return self._prepared(found if isinstance(found, Estimator) else first).next_policy(
+            reward, improvements
+        )
 
-    def _prepared(self, reward_class: RewardClass) -> Prepared:
-        if reward_class not in self._made:
-            one = self._in_class(reward_class)
-            self._made[reward_class] = one.prepare(self._view, self._agent, deepcopy(self._rng))
-        return self._made[reward_class]
+    def _try(self, reward_class: RewardSpace, trials: Trials, improvements: int) -> None:
+        for one in self._in_class(reward_class):
+            trials.add(one, self._prepared(one), improvements)
+
+    def _prepared(self, one: Estimator) -> Prepared:
+        for known, prepared in self._made:
+            if known == one:
+                return prepared
+        self._made.append((one, one.prepare(self._view, self._agent, deepcopy(self._rng))))
+        return self._made[-1][1]
 
 
 def brief(value: object) -> str:

@@ -87,16 +87,21 @@ class _Moves(NamedTuple):
 
 
 def _first(view: View) -> _Moves:
-    parts, left, joint = [], MOST_MOVES, view.dynamics.n_joint_actions
+    parts, left, joint = (
+        [np.zeros((3, 0), dtype=np.int64)],
+        MOST_MOVES,
+        view.dynamics.n_joint_actions,
+    )
     for played in view.episodes or ():
-        states, actions, after = (part[:left] for part in played.moves())
-        before = np.concatenate([[-1], states[:-1]])[: len(states)]
-        begins = played.packed.ends[:-1]
-        before[begins[begins < len(states)]] = -1
-        parts.append((states * joint + actions, before, after))
-        left -= len(states)
-    none = np.zeros((3, 0), dtype=np.int64)
-    return _Moves(*(np.concatenate(part) for part in zip(none, *parts, strict=True)))
+        codes, ends, last = played.packed
+        codes = codes[: left + 1].astype(np.int64)  # one more, for where the last one led to
+        states, ends = codes // joint, ends[ends <= len(codes)]
+        before, after = np.roll(states, 1), np.roll(states, -1)
+        before[ends[ends < len(codes)]] = -1
+        after[ends[1:] - 1] = last[: len(ends) - 1]
+        parts.append(np.array([codes, before, after])[:, :left])
+        left -= parts[-1].shape[1]
+    return _Moves(*np.concatenate(parts, axis=1))
 
 
 def _beyond_chance(

@@ -18,7 +18,6 @@ from scipy.special import log_softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
-from malfl.games.markov import Policies
 from malfl.games.soft import or_uniform
 from malfl.learners.learner import Learner
 from malfl.learners.q_learning import QLearning
@@ -28,9 +27,9 @@ from malfl.play.view import View
 from malfl.recovery import learner_models
 from malfl.recovery.classes import RewardSpace, Space, check_space, space_of
 from malfl.recovery.deviance import deviance, expected_deviance
-from malfl.recovery.estimator import Prepared
+from malfl.recovery.estimator import Estimator, Prepared
 from malfl.recovery.learner_models import Model, Path
-from malfl.recovery.likeliest import LikeliestClass
+from malfl.recovery.likeliest import Likeliest
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.prior import PRIOR_SCALE, at_deviation, integrate, spoken_of
@@ -154,58 +153,59 @@ class PathLikelihood(Value):
 
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
         """See `malfl.recovery.estimator.Estimator`."""
-        if self.reward_class is None:
-            return LikeliestClass(lambda one: replace(self, reward_class=one), view, agent, rng)
-        space = space_of(view.dynamics, agent, self.reward_class)
-        return _Prepared(self, view, agent, space, estimate_policies(view, self.policies, rng))
+        played = view.episodes is not None
+        possible = tuple(one for one in self.learners if played or one.needs != "steps")
+        learners = possible or self.learners
+        if self.reward_class is None or len(learners) > 1:
+
+            def in_class(space: RewardSpace) -> list[Estimator]:
+                return [replace(self, learners=(one,), reward_class=space) for one in learners]
+
+            return Likeliest(in_class, self.reward_class, view, agent, rng)
+        return _Prepared(
+            self, learners[0], space_of(view.dynamics, agent, self.reward_class), view, agent, rng
+        )
 
 
 class _Prepared:
+    """For one learner and one class of rewards."""
+
     def __init__(
-        self, estimator: PathLikelihood, view: View, agent: int, space: Space, policies: Policies
+        self,
+        estimator: PathLikelihood,
+        learner: Learner,
+        space: Space,
+        view: View,
+        agent: int,
+        rng: np.random.Generator,
     ) -> None:
-        self._estimator, self._view, self._agent, self._space = estimator, view, agent, space
-        self._policies, self._counts = policies, view.own_counts(agent)
-        possible = [
-            one for one in estimator.learners if view.episodes is not None or one.needs != "steps"
-        ]
-        self._learners = possible or list(estimator.learners)
+        self._learner, self._prior, self._space = learner, estimator.prior, space
+        self._view, self._agent, self._counts = view, agent, view.own_counts(agent)
+        self._policies = estimate_policies(view, estimator.policies, rng)
 
     def reward(self, improvements: int) -> RecoveredReward:
-        view, counts, space = self._view, self._counts[1 : improvements + 1], self._space
-        shown = shown_directions(view.dynamics, self._agent, space.reward_class)
-        found: list[tuple[float, RecoveredReward]] = []
-        nothing = None
-        for one in self._learners:
-            model = self._model(one, improvements)
-            try:
-                fit = recover_from_path(
-                    model, counts, view.unit, self._estimator.prior, shown, space
-                )
-            except NothingToLearnError as error:
-                nothing = error
-            else:
-                assert isinstance(fit.diagnostics, PathFit)
-                known = replace(fit, diagnostics=replace(fit.diagnostics, learner=one))
-                found.append((fit.diagnostics.evidence.log_likelihood, known))
-        if nothing and not found:
-            raise nothing
-        return max(found, key=lambda one: one[0])[1]
-
-    def _model(self, learner: Learner, improvements: int) -> Model:
-        given = learner, self._view, self._agent, self._policies, improvements
-        return model_of(*given, self._space.reward_class)
+        """See `Prepared`."""
+        shown = shown_directions(self._view.dynamics, self._agent, self._space.reward_class)
+        fit = recover_from_path(
+            self._model(improvements), self._counts[1 : improvements + 1], self._view.unit,
+            self._prior, shown, self._space,
+            compared=self._counts[:improvements].sum(axis=(1, 2)) > 0,
+        )  # fmt: skip
+        assert isinstance(fit.diagnostics, PathFit)
+        return replace(fit, diagnostics=replace(fit.diagnostics, learner=self._learner))
 
     def next_policy(self, reward: RecoveredReward, improvements: int) -> FloatArray:
-        """By exact soft policy iteration, unless the reward names another learner."""
-        fit = reward.diagnostics
-        learner = fit.learner if isinstance(fit, PathFit) else None
-        if not isinstance(learner, SoftValueIteration | QLearning):
+        """By exact soft policy iteration, unless the learner is another one."""
+        if not isinstance(self._learner, SoftValueIteration | QLearning):
             now = [policies[improvements] for policies in self._policies]
             return exact_next_policy(self._view.dynamics, now, self._agent, self._view.unit, reward)
         entries = self._space.reward(self._space.numbers_of(reward))
-        logits, _ = self._model(learner, improvements + 1)(entries)
+        logits, _ = self._model(improvements + 1)(entries)
         return np.asarray(np.exp(log_softmax(logits[improvements], axis=-1)))
+
+    def _model(self, improvements: int) -> Model:
+        given = self._learner, self._view, self._agent, self._policies, improvements
+        return model_of(*given, self._space.reward_class)
 
 
 def model_of(
@@ -254,6 +254,7 @@ def recover_from_path(
     prior: float | None = None,
     shown: FloatArray | None = None,
     space: Space | None = None,
+    compared: npt.NDArray[np.bool_] | None = None,
 ) -> RecoveredReward:
     """Find the likeliest reward, with a normal prior.
 
@@ -275,6 +276,9 @@ def recover_from_path(
         data say anything of.
     space
         The rewards that are looked for; by default those of the state.
+    compared
+        (H,), the policies whose likelihood counts as evidence; by default all. If one was improved
+        upon that nobody saw, regressions on logits say nothing of it, and cannot be compared.
 
     Returns
     -------
@@ -303,6 +307,8 @@ def recover_from_path(
     found = integrate(around) if given is None else at_deviation(around, given)
     now = scales.weigh(found.reward)
     evidence = found.log_likelihood + now.log_likelihood - around.log_likelihood(found.reward)
+    if compared is not None:
+        evidence -= scales.log_likelihood(now, ~compared)
     touched = start.touched | now.touched
     shown = informed(now.information) if shown is None else shown
     misfit, error = _misfit(scales.counts, now, found.prior)
@@ -443,6 +449,11 @@ class _Scales:
         if self._latest is None or not np.array_equal(reward, self._latest.reward):
             self._latest = self._weigh(reward.copy())
         return self._latest
+
+    def log_likelihood(self, weighed: "_Weighed", which: npt.NDArray[np.bool_]) -> float:
+        """Of the policies (H,) of these numbers."""
+        these = np.broadcast_to(which[:, None], self._seen.shape)[self._seen]
+        return float((self.counts * weighed.log_odds)[these].sum())
 
     def loss(self, reward: FloatArray) -> float:
         return 0.5 * self.prior * float(reward @ reward) - self.weigh(reward).log_likelihood

@@ -19,7 +19,7 @@ from malfl.kernels.steps import Learner as Codes
 from malfl.play.view import View
 from malfl.recovery.classes import RewardSpace, Space, check_space, earned_by_code, space_of
 from malfl.recovery.estimator import Prepared
-from malfl.recovery.likeliest import LikeliestClass
+from malfl.recovery.likeliest import Likeliest
 from malfl.recovery.logit import AffineLogits, glance_at_logits, recover_from_logits
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
@@ -88,7 +88,7 @@ class Replay(Value):
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
         """See `malfl.recovery.estimator.Estimator`."""
         if self.reward_class is None:
-            return LikeliestClass(lambda one: replace(self, reward_class=one), view, agent, rng)
+            return Likeliest(lambda one: [replace(self, reward_class=one)], None, view, agent, rng)
         space = space_of(view.dynamics, agent, self.reward_class)
         return _Prepared(self, view, agent, space, estimate_policies(view, self.policies, rng))
 

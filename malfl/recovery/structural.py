@@ -20,7 +20,7 @@ from malfl.recovery.learned_values import (
     learned_variances,
     process_of,
 )
-from malfl.recovery.likeliest import LikeliestClass
+from malfl.recovery.likeliest import Likeliest
 from malfl.recovery.logit import AffineLogits, LogitFit, glance_at_logits, recover_from_logits
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
@@ -81,7 +81,7 @@ class Structural(Value):
     def prepare(self, view: View, agent: int, rng: np.random.Generator) -> Prepared:
         """See `malfl.recovery.estimator.Estimator`."""
         if self.reward_class is None:
-            return LikeliestClass(lambda one: replace(self, reward_class=one), view, agent, rng)
+            return Likeliest(lambda one: [replace(self, reward_class=one)], None, view, agent, rng)
         space = space_of(view.dynamics, agent, self.reward_class)
         return _Prepared(self, view, agent, space, estimate_policies(view, self.policies, rng))
 

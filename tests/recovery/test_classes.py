@@ -7,7 +7,7 @@ from drawn import random_game
 import malfl
 from malfl import Auto, Features, PathLikelihood, Replay, Structural
 from malfl.recovery.classes import earned_by_code, entries, space_of
-from malfl.recovery.likeliest import LikeliestClass
+from malfl.recovery.likeliest import Likeliest
 
 EXACT = malfl.SoftPolicyIteration(evaluation="exact")
 
@@ -76,9 +76,9 @@ def test_a_class_is_prepared_once(monkeypatch):
 
     def in_class(one):
         made.append(one)
-        return PathLikelihood([EXACT], reward_class=one)
+        return [PathLikelihood([EXACT], reward_class=one)]
 
-    prepared = LikeliestClass(in_class, view, 0, np.random.default_rng(0))
+    prepared = Likeliest(in_class, None, view, 0, np.random.default_rng(0))
     first, again = (prepared.reward(3) for _ in range(2))
     assert first.compared == again.compared
     policy = prepared.next_policy(first, 3)

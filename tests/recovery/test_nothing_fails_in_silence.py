@@ -507,3 +507,14 @@ def misread(view, rate):
             states.append((episode.states + off * wrong) % sizes["n_states"])
         read.append(Episodes.from_lists(states, [one.actions for one in played], **sizes))
     return replace(view, episodes=tuple(read), counts=np.array([one.counts() for one in read]))
+
+
+@pytest.mark.parametrize("name", ["auto", "path likelihood", PathLikelihood((EXACT,))], ids=str)
+@pytest.mark.parametrize("rewards", ["state", "state-action"])
+@pytest.mark.parametrize("learner", [EXACT, TD, malfl.SoftValueIteration()], ids=str)
+def test_an_iteration_is_missing(learner, rewards, name):
+    """All are compared on what they all speak of: the policies that improve upon ones seen."""
+    log = usual(330, learner, rewards, 8)
+    view = emptied(log.seen_by(1), [2])
+    by = ESTIMATORS.get(name, name)
+    assert_honest(malfl.recover(view, of=0, by=by, unvisited="omit"), log.game)
