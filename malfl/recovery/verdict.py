@@ -25,11 +25,18 @@ class DoubtfulRewardWarning(UserWarning):
 class Judgement(Value):
     """Whether to rely on a reward.
 
-    The verdict is ``"sound"`` if the reward found is promised to correlate with the true one at
-    ``SOUND`` or more, the model of the learner explains what was seen, the fit came to rest, and,
-    if this was asked for, the rewards under changed assumptions correlate with it that well. It is
-    ``"undetermined"`` if what was seen says little, and ``"doubtful"`` otherwise. What is compared
-    is the part of a reward that improvements show.
+    The verdict is ``"sound"`` if all of this holds:
+
+    - With a probability of 95 %, the reward found correlates with the true one at ``SOUND`` or
+      more. What is compared, here and below, is the part of a reward that improvements show.
+    - The model of the learner explains what was seen, up to an error of ``MOST_ERROR``.
+    - Other models, if they are about as likely, find rewards that correlate with it that well.
+    - A learner is much likelier than an agent whose policy stays as it is.
+    - Moves are those of the rules.
+    - The fit came to rest.
+    - The rewards under changed assumptions, if these were asked for, correlate with it that well.
+
+    It is ``"undetermined"`` if what was seen says little, and ``"doubtful"`` otherwise.
     """
 
     verdict: Verdict

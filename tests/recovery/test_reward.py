@@ -30,6 +30,8 @@ def test_it_owns_its_arrays():
         ({"values": np.array([0, np.inf])}, r"values\[1\] is inf; what is not known is NaN"),
         ({"deviation": np.ones(3)}, "deviation must be 0 or more for each of values"),
         ({"deviation": -np.ones(4)}, "deviation must be 0 or more for each of values"),
+        ({"doubts": "a doubt"}, "doubts must be a tuple of texts, got 'a doubt'"),
+        ({"doubts": ("a doubt", 3)}, r"doubts\[1\] must be a text, got 3"),
         ({"unvisited": np.ones((2, 3))}, r"unvisited must have shape \(k, 2\), got \(2, 3\)"),
         ({"diagnostics": NoFit}, r"diagnostics must say .*, as NoFit\(\) does"),
         ({"diagnostics": "none"}, "diagnostics must say whether the fit converged"),

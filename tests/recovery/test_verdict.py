@@ -47,6 +47,10 @@ def test_a_sound_result_needs_no_reasons():
             "than is explained",
         ),
         (
+            {"doubts": ("moves are not those of the rules",)}, "doubtful",
+            "moves are not those of the rules",
+        ),
+        (
             {"error": np.nan}, "doubtful",
             "too little was seen to tell whether the agent learns as was assumed",
         ),
