@@ -27,7 +27,7 @@ from malfl.studies.store import Store
 
 FOLDER = Path(__file__).with_name("recorded_runs")
 NAME = "carry"
-FIRST_SEED, APART = 5000, 100  # nothing was ever tuned on games of these seeds
+FIRST_SEED, APART = 20_000, 100  # nothing was ever adjusted to games of these seeds
 GAMES = {True: 20, False: 15}  # of a regime in which the model is right, or wrong
 CLASSIC_RUNS = 2  # of each classic game
 VERSIONS = ("malfl", "numpy", "numba", "scipy")
