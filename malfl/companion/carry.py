@@ -34,7 +34,7 @@ from malfl.recovery.verdict import DoubtfulRewardWarning
 
 OBSERVED = 0  # agent whose reward is recovered
 TOO_LARGE = 4  # times as large as it is: a wrong step size
-#: How agents learn in classic games, whose rewards are zero in most states.
+#: How agents learn in classic games, whose rewards are zero in many states.
 CLASSIC = replace(REGIMES[BENIGN], name="classic games", alphas=((0.1, 1.0),))
 NOTHING = "nothing"  # in place of a verdict, if there was nothing to learn from
 

@@ -10,6 +10,7 @@ from malfl.checks import FloatArray
 from malfl.companion.carry import NOTHING
 from malfl.companion.coverage import LEVELS
 from malfl.companion.regimes import BENIGN
+from malfl.recovery.trust import CONFIDENCE
 from malfl.recovery.verdict import SOUND
 
 USED = ("episodes", "counts")  #: what a user gets without naming an estimator
@@ -85,6 +86,23 @@ def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
         for name, (low, high) in BANDS.items()
     }
     return pd.DataFrame({"verdict": VERDICTS, **bands})
+
+
+def promises(rows: pd.DataFrame) -> pd.DataFrame:
+    """How often the correlation with the truth is at least the one promised.
+
+    Returns
+    -------
+    DataFrame
+        For right and wrong ``models`` and each ``used``: ``results`` with a promise, the share of
+        these that have ``kept`` it, and the share that ``should`` have.
+    """
+    table = []
+    made = rows.dropna(subset=["at_least"])
+    for (right, used), group in made.groupby(["right", "used"], sort=False):
+        kept = float((group["identified"] >= group["at_least"]).mean())
+        table.append(("right" if right else "wrong", used, len(group), kept, CONFIDENCE))
+    return pd.DataFrame(table, columns=["models", "used", "results", "kept", "should"])
 
 
 def calibration(rows: pd.DataFrame) -> pd.DataFrame:

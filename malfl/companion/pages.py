@@ -107,12 +107,14 @@ def readme_summary(summary: pd.DataFrame, found: Mapping[str, str]) -> str:
         f"the method as its theorem states it {found['theorem']}, the library's structural",
         f"estimator {found['structural']} and its replay {found['replay']}.",
         "",
-        f"Elsewhere it depends on the game. Over {found['random_games']} random games that were",
-        "never used to adjust anything, what `malfl.recover` finds has a median correlation of",
-        f"{found['benign_episodes']} with episodes and {found['benign_counts']} from counts in",
-        "ordinary games, and less where little is seen or the learner is another one. Each result",
-        f"has a verdict: of those called sound, a share of {found['sound_right']} correlates at .9",
-        "or more with the truth, in the part of a reward that improvements show.",
+        f"Elsewhere it depends on the game. `malfl.recover` was tried on {found['random_games']}",
+        "random games in several regimes, none of which was used to adjust anything. In ordinary",
+        f"games its median correlation with the true reward is {found['benign_episodes']} with",
+        f"episodes and {found['benign_counts']} from counts; in some regimes, such as few episodes",
+        "and rarely visited states, it is lower. Each result says whether it can be relied on: of",
+        "all that are called sound, those by wrong models included, a share of",
+        f"{found['sound_right']} correlates at .9 or more with the truth, in the part of a reward",
+        "that improvements show.",
     ]
     return "\n".join(lines)
 

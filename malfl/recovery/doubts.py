@@ -29,7 +29,7 @@ from malfl.recovery.structural import Structural
 from malfl.recovery.verdict import NEARLY
 
 MOST_SLOPES = 150_000  # of a model that is tried, of logits by numbers; a fit takes half a second
-MOST_SURPRISE = 5e-3  # nats a move that need no explanation, as of one misread state in a thousand
+MOST_SURPRISE = 5e-3  # nats a move that are not reported; one misread state in 1000 makes as much
 
 
 def with_doubts(
@@ -37,11 +37,11 @@ def with_doubts(
 ) -> RecoveredReward:
     """The reward that ``by`` found in a view, with what speaks against it if it seems sound.
 
-    Looked at are the moves that were seen, which should be those of the rules; an agent that does
-    not learn, whose policy stays as it is; and other models that may be as likely. These are, as
-    far as that takes little time, exact values and a reward of each class, and soft value iteration
-    if values were exact; and for a reward of actions and a step size that was given, a reward of
-    the state and the step size that is likeliest then.
+    Recorded moves are compared with the rules, and the model with an agent that does not learn,
+    whose policy stays as it is. Other models are tried where that takes little time: the structural
+    estimator with exact values, for each class of rewards; soft value iteration, if no step size
+    was found or given; and, for a reward of actions and a given step size, a reward of the state
+    with the likeliest step size.
     """
     fit = found.diagnostics
     if found.verdict != "sound" or not isinstance(fit, Promising):
@@ -68,7 +68,7 @@ def _of_moves(view: View, by: Estimator) -> Iterator[str]:
     if off > MOST_SURPRISE:
         how = "depend on earlier states too" if estimated else "are not those of the rules"
         yield (
-            f"moves {how}, by {off:.2g} nats a move: states were misread (see "
+            f"moves {how}, by {off:.2g} nats a move: perhaps states were misread (see "
             "malfl.most_likely_states), steps are missing, or the game is another one"
         )
 
@@ -119,10 +119,11 @@ def _slopes(view: View, of: int) -> int:
 
 
 def _of_one_policy(found: RecoveredReward, view: View, of: int) -> float:
-    """The evidence for a policy that stays as it is; none if that is no wonder.
+    """The evidence for a policy that stays as it is.
 
-    It is no wonder if the agent's actions do not matter for where play goes: a reward of them
-    shows in any policy then. The policy's logits have the prior of a reward.
+    Minus infinity where such a policy would not speak against the reward: if the agent's actions
+    do not matter for where play goes, any policy shows a reward of them. The policy's logits have
+    the prior of a reward.
     """
     states, own = view.dynamics.n_states, view.dynamics.actions[of]
     matter = shown_directions(view.dynamics, of, "state").shape[1] > 0

@@ -24,7 +24,7 @@ from malfl.recovery.shown import MOST_ENTRIES, likeness
 from malfl.recovery.verdict import MOST_ERROR, NEARLY
 from malfl.values import Value
 
-FEW_ENTRIES = 300  # of a reward: wider classes of so many are always compared
+FEW_ENTRIES = 300  # of a reward: wider classes of at most so many are always compared
 
 
 class Trial(NamedTuple):
@@ -56,10 +56,10 @@ class Trials:
             self._found.append(Trial(one, reward, reward.diagnostics))
 
     def in_order(self) -> list[Trial]:
-        """The likeliest first; raises if nobody found anything.
+        """Sorted by evidence; raises if nobody found anything.
 
-        Of those that are about as likely, the first one is the likeliest that leaves little
-        unexplained: errors of any size are a model of nothing.
+        Of those within ``NEARLY`` of the best, the likeliest with an error of at most
+        ``MOST_ERROR`` comes first, if there is one.
         """
         if not self._found:
             raise self._nothing or NothingToLearnError("nothing that was seen shows a reward")
@@ -81,8 +81,8 @@ class Trials:
     def beta(self, reward_class: RewardClass) -> float | None:
         """The step size that the likeliest estimator of rewards of a class has found.
 
-        One of another class does not serve: too large a step size explains what a reward of too
-        narrow a class leaves.
+        One of another class does not serve: with too narrow a class, a fit makes up by too large a
+        step size for what the reward cannot explain.
         """
         for _, reward, fit in self.in_order() if self._found else []:
             if isinstance(fit, LogitFit) and reward.reward_class == reward_class:
@@ -103,7 +103,7 @@ class Trials:
         return self._small(reward_class) and self.leave_much()
 
     def chosen(self) -> RecoveredReward:
-        """The likeliest reward, with all that it was compared with."""
+        """The reward that comes first, with all that it was compared with."""
         order = self.in_order()
         compared = [(brief(each.estimator), each.fit.evidence.log_likelihood) for each in order]
         rivals = tuple(self._rivals(order))

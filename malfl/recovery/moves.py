@@ -13,8 +13,8 @@ from malfl.play.view import View
 from malfl.recovery.deviance import expected_deviance
 
 CALL_STEPS = 2**18  # checked in one call of a kernel, some milliseconds
-MOST_MOVES = 100_000  # by which rules are judged, the first ones
-CHANCE = 5.0  # deviations of a deviance that chance may bring about
+MOST_MOVES = 100_000  # the rules are judged by the first so many
+CHANCE = 5.0  # standard deviations of the deviance that count as chance
 
 
 def check_moves(view: View, begin: int = 0) -> None:
@@ -57,7 +57,7 @@ def surprise(view: View) -> float:
 def memory(view: View) -> float:
     """How much the state before the present one tells of the next one, in nats a move.
 
-    Nothing by any rules of a Markov game; 0 as well if it may be by chance, or no episodes were
+    0 in a Markov game, whatever its rules; also 0 if chance may explain it, or no episodes were
     recorded. What is compared are the shares of next states after each state and joint action,
     with those after each state before as well. The latter are drawn from the former without being
     put back, so that they differ by a little less than if drawn from known rules.
@@ -116,7 +116,7 @@ def _beyond_chance(
     totals
         (R,), moves drawn by each.
     drawn
-        (R,), by how much less chance leaves than if these were the true odds.
+        (R,), factors by which the deviance by chance is smaller than if these were true odds.
     """
     if rows.size == 0:
         return 0.0

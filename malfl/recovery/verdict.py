@@ -1,4 +1,4 @@
-"""Whether a recovered reward can be relied on, why not, and what would help."""
+"""Whether a recovered reward can be relied on, why not, and often what would help."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ Verdict = Literal["sound", "doubtful", "undetermined"]
 
 SOUND = 0.9  # correlation that a sound result has at least, with 95 % probability
 MOST_ERROR = 3e-3  # variance of logits that a sound result may leave unexplained
-NEARLY = 5.0  # of log-evidence: a model that is less likely by less is no worse
+NEARLY = 5.0  # nats of log-evidence: models nearer than this count as equally likely
 UNDETERMINED = 0.5  # correlation to expect, below which a result is worth nothing
 NAMED = 10  # weak entries that are named
 
@@ -27,16 +27,20 @@ class Judgement(Value):
 
     The verdict is ``"sound"`` if all of this holds:
 
-    - With a probability of 95 %, the reward found correlates with the true one at ``SOUND`` or
-      more. What is compared, here and below, is the part of a reward that improvements show.
+    - If the model is right, the reward found correlates with the true one at ``SOUND`` or more
+      with a probability of 95 %. What is compared, here and below, is the part of a reward that
+      improvements show.
     - The model of the learner explains what was seen, up to an error of ``MOST_ERROR``.
-    - Other models, if they are about as likely, find rewards that correlate with it that well.
-    - A learner is much likelier than an agent whose policy stays as it is.
-    - Moves are those of the rules.
-    - The fit came to rest.
+    - Other models that are about as likely, or likelier, find rewards that correlate with it that
+      well.
+    - The fit converged.
     - The rewards under changed assumptions, if these were asked for, correlate with it that well.
+    - A learner is much likelier than an agent whose policy stays as it is.
+    - Recorded moves, if there are any, agree with the rules.
 
-    It is ``"undetermined"`` if what was seen says little, and ``"doubtful"`` otherwise.
+    The last two, and models that were not compared before, are looked at by `malfl.recover` alone,
+    and where that takes little time. The verdict is ``"undetermined"`` if what was seen says
+    little, and ``"doubtful"`` otherwise.
     """
 
     verdict: Verdict
@@ -68,7 +72,8 @@ def judge(
     error
         Variance of logits that the model leaves unexplained; NaN if there is nothing to tell it by.
     rivals
-        Other models that are about as likely, and how far their rewards correlate with this one.
+        Other models that are about as likely, or likelier, and how far their rewards correlate with
+        this one.
     doubts
         What else speaks against what was assumed.
     sensitive
@@ -89,8 +94,8 @@ def judge(
         advice.append(f"observe more episodes, or more improvements{_weak(promise, names)}")
     if not error <= MOST_ERROR:
         reasons.append(
-            "the agent does not learn as was assumed: logits of its policies are off by "
-            f"{np.sqrt(error):.2g} more than is explained"
+            "the agent does not learn as was assumed: the model leaves errors of "
+            f"{np.sqrt(error):.2g} in the logits of its policies unexplained"
             if error == error
             else "too little was seen to tell whether the agent learns as was assumed"
         )
@@ -99,7 +104,7 @@ def judge(
     if apart:
         name, correlation = min(apart, key=lambda each: each[1])
         reasons.append(
-            f"{name} is about as likely, and its reward correlates with this one at "
+            f"{name} is about as likely or likelier, and its reward correlates with this one at "
             f"{correlation:.2f} only"
         )
     reasons += doubts

@@ -81,6 +81,17 @@ def test_every_result_is_in_one_cell():
     assert counted.loc["nothing"].tolist() == [1, 0, 0, 0]
 
 
+def test_promises_are_counted_where_there_are_some():
+    table = carry_tables.promises(rows(
+        {"at_least": 0.95, "identified": 0.96}, {"at_least": 0.95, "identified": 0.94},
+        {"at_least": np.nan}, {"at_least": 0.5, "identified": 0.5, "right": False},
+    ))  # fmt: skip
+    assert table["models"].tolist() == ["right", "wrong"]
+    assert table["results"].tolist() == [2, 1]
+    assert table["kept"].tolist() == [0.5, 1.0]
+    assert (table["should"] == 0.95).all()
+
+
 def test_directions_count_and_not_runs():
     table = calibration(
         rows(

@@ -43,8 +43,8 @@ def test_a_sound_result_needs_no_reasons():
         ),
         (
             {"error": 0.04}, "doubtful",
-            "the agent does not learn as was assumed: logits of its policies are off by 0.2 more "
-            "than is explained",
+            "the agent does not learn as was assumed: the model leaves errors of 0.2 in the logits "
+            "of its policies unexplained",
         ),
         (
             {"doubts": ("moves are not those of the rules",)}, "doubtful",
@@ -56,7 +56,8 @@ def test_a_sound_result_needs_no_reasons():
         ),
         (
             {"rivals": (("Replay()", 0.99), ("Structural()", 0.2), ("Auto()", 0.5))}, "doubtful",
-            "Structural() is about as likely, and its reward correlates with this one at 0.20 only",
+            "Structural() is about as likely or likelier, and its reward correlates with this one "
+            "at 0.20 only",
         ),
     ],
 )  # fmt: skip
