@@ -31,7 +31,7 @@ from malfl.values import Value, set_fields
 Evaluation = Literal["td", "exact"]
 
 ROUGH_ERROR = 1e-2  # variance of logits for that glance
-SEARCH_VALUES = 1000  # by which a step size is found; those of the first two improvements at least
+SEARCH_VALUES = 2000  # by which a step size is found; those of the first two improvements at least
 
 
 @dataclass(frozen=True)
