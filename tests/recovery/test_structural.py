@@ -417,3 +417,16 @@ def test_rewards_of_actions_are_read_from_counts(td_game, reward_class, evaluati
     ours, theirs = seen(found.values), seen(reward)
     cosine = ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)
     assert cosine > (0.85 if reward_class == "state-action" else 0.8)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_step_size_is_found_on_the_papers_grid(seed):
+    """From counts of all that the paper's observers see; two improvements would not be enough."""
+    game = malfl.gridworlds.ma_lfl("hom")
+    log = malfl.learn(game, SoftPolicyIteration(0.1), seed=seed)
+    for agent in range(2):
+        by = Structural(evaluation="td", reward_class="state")
+        found = malfl.recover(log.seen_by(1 - agent), of=agent, by=by)
+        assert found.diagnostics.beta == pytest.approx(0.1, rel=0.2)
+        assert found.verdict == "sound"
+        assert malfl.compare(found, game, agent).PCC > 0.95
