@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -9,6 +10,25 @@ from malfl.checks import FloatArray
 from malfl.play.view import View
 from malfl.recovery.estimator import Estimator, Prepared
 from malfl.recovery.reward import RecoveredReward
+
+
+@runtime_checkable
+class PassingOn(Protocol):
+    """An estimator that gives another one a changed view."""
+
+    @property
+    def estimator(self) -> Estimator:
+        """The other one."""
+
+    def changed(self, view: View, agent: int) -> tuple[View, int]:
+        """The view that it is given, and the agent in it."""
+
+
+def innermost(by: Estimator, view: View, agent: int) -> tuple[Estimator, View, int]:
+    """The estimator that views are passed on to in the end, what it is given, and the agent."""
+    while isinstance(by, PassingOn):
+        (view, agent), by = by.changed(view, agent), by.estimator
+    return by, view, agent
 
 
 class PreparedByPrefix:

@@ -10,6 +10,7 @@ from malfl.learners.soft_value_iteration import SoftValueIteration
 from malfl.play.view import View
 from malfl.recovery.alone import AsIfAlone
 from malfl.recovery.auto import Auto
+from malfl.recovery.by_prefix import innermost
 from malfl.recovery.classes import entries
 from malfl.recovery.estimator import Estimator
 from malfl.recovery.likeliest import brief
@@ -47,8 +48,7 @@ def with_doubts(
     if found.verdict != "sound" or not isinstance(fit, Promising):
         return found
     doubts = list(_of_moves(view, by))
-    while isinstance(by, AsIfAlone | WithEstimatedRules):
-        (view, of), by = by.changed(view, of), by.estimator
+    by, view, of = innermost(by, view, of)
     least = fit.evidence.log_likelihood - NEARLY
     if _of_one_policy(found, view, of) > least:
         doubts.append(

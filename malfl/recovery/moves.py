@@ -87,11 +87,8 @@ class _Moves(NamedTuple):
 
 
 def _first(view: View) -> _Moves:
-    parts, left, joint = (
-        [np.zeros((3, 0), dtype=np.int64)],
-        MOST_MOVES,
-        view.dynamics.n_joint_actions,
-    )
+    parts, left = [np.zeros((3, 0), dtype=np.int64)], MOST_MOVES
+    joint = view.dynamics.n_joint_actions
     for played in view.episodes or ():
         codes, ends, last = played.packed
         codes = codes[: left + 1].astype(np.int64)  # one more, for where the last one led to

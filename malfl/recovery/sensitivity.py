@@ -8,8 +8,8 @@ import numpy as np
 
 from malfl import checks, progress
 from malfl.play.view import View
-from malfl.recovery.alone import AsIfAlone
 from malfl.recovery.auto import Auto
+from malfl.recovery.by_prefix import innermost
 from malfl.recovery.estimator import Estimator
 from malfl.recovery.likeliest import brief
 from malfl.recovery.logit import LogitFit
@@ -18,7 +18,6 @@ from malfl.recovery.path import PathFit, PathLikelihood
 from malfl.recovery.recovery import Recovery
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import NothingToLearnError, Promising, RecoveredReward
-from malfl.recovery.rules import WithEstimatedRules
 from malfl.recovery.shown import Classed, identified_part, likeness
 from malfl.recovery.structural import Structural
 from malfl.values import Value, set_fields
@@ -110,8 +109,7 @@ def sensitivity_of(
     found: RecoveredReward, view: View, of: int, by: Estimator, rng: np.random.Generator
 ) -> Sensitivity:
     """Of a reward that an estimator found in a view; see `sensitivity`."""
-    while isinstance(by, AsIfAlone | WithEstimatedRules):
-        (view, of), by = by.changed(view, of), by.estimator
+    by, view, of = innermost(by, view, of)
     by, old = _settled(by, found), (np.nan_to_num(found.values), found.reward_class)
     identified_part(old[0], view.dynamics, of, found.reward_class)  # refuses what is too large
     rows = [
