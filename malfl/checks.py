@@ -11,6 +11,7 @@ import numpy.typing as npt
 import psutil
 
 Name = TypeVar("Name", bound=str)
+BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
 WordArray = npt.NDArray[np.uint64 | np.uint32]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, issparse, sparray, spmatrix
 
 from malfl import checks
-from malfl.checks import FloatArray, IntArray
+from malfl.checks import BoolArray, FloatArray, IntArray
+from malfl.games.legal import Legal, discount, end_states, legal_actions, only_legal, possible
 from malfl.values import Value, freeze, set_fields
 
 Policies = tuple[FloatArray, ...]
@@ -36,19 +37,30 @@ class Dynamics(Value):
     start
         The start state, or a distribution over states of shape (S,).
     gamma
-        Discount factor in [0, 1).
+        Discount factor in [0, 1], and below 1 unless every episode ends.
+    ends
+        States in which an episode ends: numbers of them, or a mask (S,). Nobody acts there, and
+        nothing follows; transitions from there are left out.
+    legal
+        Which actions each agent may take: a mask (S, A_i) for each, or None for an agent who may
+        do everything. Transitions by others are left out. An agent who has no choice in a state,
+        as when it is somebody else's turn, has one legal action there. Where an episode ends that
+        is action 0.
 
     Raises
     ------
     ValueError
         If a shape disagrees, a probability is negative, a row does not sum to 1, a next state
-        does not exist, there are no agents or actions, or gamma lies outside [0, 1).
+        does not exist, there are no agents or actions, an agent has no legal action, an episode may
+        end where it starts, or gamma lies outside [0, 1], or is 1 though an episode may never end.
     """
 
     actions: tuple[int, ...]
-    transitions: csr_array  #: (S * A, S), canonical
+    transitions: csr_array  #: (S * A, S), canonical; rows of what cannot be done are empty
     start: FloatArray
     gamma: float
+    ends: BoolArray  #: (S,)
+    legal: Legal
 
     def __init__(
         self,
@@ -57,19 +69,47 @@ class Dynamics(Value):
         transitions: npt.ArrayLike | sparray | spmatrix,
         start: int | npt.ArrayLike,
         gamma: float,
+        ends: npt.ArrayLike = (),
+        legal: Sequence[npt.ArrayLike | None] | None = None,
     ) -> None:
         checks.sequence(actions, "actions")
         if len(actions) == 0:
             raise ValueError("actions must name at least one agent, got none")
         sizes = tuple(checks.count(n, f"actions[{i}]") for i, n in enumerate(actions))
-        matrix = _transition_matrix(transitions, sizes)
+        states = _number_of_states(transitions, sizes)
+        final = end_states(ends, states)
+        masks = legal_actions(legal, sizes, final)
+        matrix = _transition_matrix(transitions, sizes, possible(masks, sizes, final))
         set_fields(
             self,
             actions=sizes,
             transitions=matrix,
-            start=_start_distribution(start, matrix.shape[1]),
-            gamma=checks.discount(gamma),
+            start=_start_distribution(start, final),
+            gamma=discount(gamma, matrix, final),
+            ends=final,
+            legal=masks,
         )
+
+    def parts(self) -> dict[str, object]:
+        """As any value's, without what is left to the constructor in games that never end."""
+        parts = super().parts()
+        if not self.ends.any():
+            del parts["ends"]
+            if self.all_legal:
+                del parts["legal"]
+        return parts
+
+    @property
+    def all_legal(self) -> bool:
+        """Whether every agent may do everything everywhere."""
+        return all(bool(mask.all()) for mask in self.legal)
+
+    @cached_property
+    def possible(self) -> BoolArray:
+        """Which joint actions may be taken in each state, (S, A); none where an episode ends."""
+        mask = possible(self.legal, self.actions, self.ends)
+        freeze(mask)
+        return mask
 
     @property
     def n_agents(self) -> int:
@@ -89,7 +129,7 @@ class Dynamics(Value):
     @property
     def is_deterministic(self) -> bool:
         """Whether every joint action leads to one state only."""
-        return int(self.transitions.nnz) == self.transitions.shape[0]
+        return int(np.diff(self.transitions.indptr).max()) <= 1
 
     @cached_property
     def own_actions(self) -> IntArray:
@@ -97,6 +137,15 @@ class Dynamics(Value):
         own = np.array(np.unravel_index(np.arange(self.n_joint_actions), self.actions))
         freeze(own)
         return own
+
+    @property
+    def played_transitions(self) -> csr_array:
+        """`transitions`, in which what cannot be done leaves the state as it is, (S * A, S)."""
+        empty = np.flatnonzero(np.diff(self.transitions.indptr) == 0)
+        if empty.size == 0:
+            return self.transitions
+        loops = (np.ones(empty.size), (empty, empty // self.n_joint_actions))
+        return csr_array(self.transitions + csr_array(loops, shape=self.transitions.shape))
 
     def code_parts(self, agent: int) -> tuple[IntArray, IntArray]:
         """State and (s, a^i), as ``s * A_i + a^i``, of each code ``s * A + a``; both (S * A,)."""
@@ -113,13 +162,37 @@ class Dynamics(Value):
         """Return a joint policy as float arrays; raise unless there is one (S, A_i) an agent."""
         checks.one_per_agent(policies, name, self.n_agents)
         return tuple(
-            checks.distributions(policy, f"{name}[{i}]", (self.n_states, size))
+            self.check_legal(
+                checks.distributions(policy, f"{name}[{i}]", (self.n_states, size)),
+                i,
+                f"{name}[{i}]",
+            )
             for i, (policy, size) in enumerate(zip(policies, self.actions, strict=True))
         )
 
+    def check_legal(self, policy: FloatArray, agent: int, name: str) -> FloatArray:
+        """Return an agent's policies (..., S, A_i), certain where it has no choice.
+
+        Raises
+        ------
+        ValueError
+            If one of them takes an action that is not legal, where the agent has a choice.
+        """
+        legal = self.legal[agent]
+        if legal.all():
+            return policy
+        wrong = (policy > 0) & ~legal & (legal.sum(axis=1) > 1)[:, None]
+        if wrong.any():
+            *_, state, action = where = checks.first(wrong)
+            raise ValueError(
+                f"{name}{list(where)} is {policy[where]:g}, but action {action} is not legal for "
+                f"agent {agent} in state {state}"
+            )
+        return only_legal(policy, legal)
+
     def uniform_policies(self) -> Policies:
-        """The joint policy under which every agent plays every action equally often."""
-        return tuple(np.full((self.n_states, size), 1 / size) for size in self.actions)
+        """The joint policy under which every agent plays every legal action equally often."""
+        return tuple(mask / mask.sum(axis=1, keepdims=True) for mask in self.legal)
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -131,9 +204,11 @@ class MarkovGame(Dynamics):
     Parameters
     ----------
     rewards
-        One array an agent: of shape (S,) for R(s), or of shape (S, A) or (S, A_0, ..., A_{N-1})
-        for R(s, a) over joint actions.
-    actions, transitions, start, gamma
+        One array an agent: of shape (S,) for R(s), of shape (S, A) or (S, A_0, ..., A_{N-1})
+        for R(s, a) over joint actions, or of shape (S, A, S) for R(s, a, s'), whose mean over s'
+        is taken. Where an episode ends, the reward of the state, or that of its joint action 0, is
+        received once.
+    actions, transitions, start, gamma, ends, legal
         As in `Dynamics`.
 
     Raises
@@ -152,8 +227,17 @@ class MarkovGame(Dynamics):
         rewards: Sequence[npt.ArrayLike],
         start: int | npt.ArrayLike,
         gamma: float,
+        ends: npt.ArrayLike = (),
+        legal: Sequence[npt.ArrayLike | None] | None = None,
     ) -> None:
-        super().__init__(actions=actions, transitions=transitions, start=start, gamma=gamma)
+        super().__init__(
+            actions=actions,
+            transitions=transitions,
+            start=start,
+            gamma=gamma,
+            ends=ends,
+            legal=legal,
+        )
         self._set_rewards(rewards)
 
     def _set_rewards(self, rewards: Sequence[npt.ArrayLike]) -> None:
@@ -165,10 +249,15 @@ class MarkovGame(Dynamics):
         states, joint = self.n_states, self.n_joint_actions
         if array.shape == (states, *self.actions):
             array = array.reshape(states, joint)
+        if array.shape == (states, joint, states):
+            moves = self.transitions.tocoo()
+            earned = moves.data * array.reshape(-1, states)[moves.row, moves.col]
+            means = np.bincount(moves.row, earned, states * joint)
+            array = means.reshape(states, joint).astype(np.float64)
         if array.shape not in ((states,), (states, joint)):
             raise ValueError(
-                f"rewards[{agent}] must have shape {(states,)}, {(states, joint)} "
-                f"or {(states, *self.actions)}, got {array.shape}"
+                f"rewards[{agent}] must have shape {(states,)}, {(states, joint)}, "
+                f"{(states, *self.actions)} or {(states, joint, states)}, got {array.shape}"
             )
         freeze(array)
         return array
@@ -179,6 +268,17 @@ class MarkovGame(Dynamics):
         columns = reward[:, None] if reward.ndim == 1 else reward
         return np.broadcast_to(columns, (self.n_states, self.n_joint_actions))
 
+    def final_reward(self, agent: int) -> FloatArray:
+        """What an agent receives where an episode ends, shape (S,); 0 elsewhere."""
+        return np.where(self.ends, self.joint_reward(agent)[:, 0], 0.0)
+
+    def lasting(self) -> "MarkovGame":
+        """The same game, in which to stay for ever where an episode ended is worth as much."""
+        if not self.ends.any():
+            return self
+        left = np.where(self.ends, 1 - self.gamma, 1.0)
+        return self.with_rewards([(reward.T * left).T for reward in self.rewards])
+
     def with_rewards(self, rewards: Sequence[npt.ArrayLike]) -> "MarkovGame":
         """The same game for others, one array an agent."""
         other = copy(self)
@@ -188,22 +288,38 @@ class MarkovGame(Dynamics):
     def without_rewards(self) -> Dynamics:
         """The game as its observers know it (MA-LfL, Assumption 3.4)."""
         return Dynamics(
-            actions=self.actions, transitions=self.transitions, start=self.start, gamma=self.gamma
-        )
+            actions=self.actions, transitions=self.transitions, start=self.start, gamma=self.gamma,
+            ends=self.ends, legal=self.legal,
+        )  # fmt: skip
 
 
-def _start_distribution(start: int | npt.ArrayLike, states: int) -> FloatArray:
+def _start_distribution(start: int | npt.ArrayLike, ends: BoolArray) -> FloatArray:
+    states = ends.size
     if np.ndim(start) == 0:
         distribution = np.zeros(states)
         distribution[checks.index(start, "start", states)] = 1.0
     else:
         distribution = checks.distributions(start, "start", (states,))
+    if (over := (distribution > 0) & ends).any():
+        raise ValueError(f"start may be state {int(over.argmax())}, where an episode ends")
     freeze(distribution)
     return distribution
 
 
-def _transition_matrix(
+def _number_of_states(
     transitions: npt.ArrayLike | sparray | spmatrix, actions: tuple[int, ...]
+) -> int:
+    """Of transitions of whatever form; they are looked at in detail later."""
+    if issparse(transitions):
+        return max(int(transitions.shape[0]) // prod(actions), 1)
+    try:
+        return max(len(transitions), 1)  # type: ignore[arg-type]
+    except TypeError:
+        return 1
+
+
+def _transition_matrix(
+    transitions: npt.ArrayLike | sparray | spmatrix, actions: tuple[int, ...], possible: BoolArray
 ) -> csr_array:
     joint = prod(actions)
     if issparse(transitions):
@@ -228,23 +344,29 @@ def _transition_matrix(
         if states == 0:
             raise ValueError(f"transitions must have at least one state, got shape {array.shape}")
         if array.dtype.kind in "iu":
-            matrix = _from_table(array, actions)
+            matrix = _from_table(array, actions, possible)
         else:
             matrix = _from_probabilities(checks.finite(array, "transitions"), actions)
     matrix.sum_duplicates()
-    _check_rows(matrix, joint, checks.rounding_of(kind))
+    if not possible.all():
+        matrix.data[np.repeat(~possible.ravel(), np.diff(matrix.indptr))] = 0.0
+        matrix.eliminate_zeros()
+    _check_rows(matrix, joint, checks.rounding_of(kind), possible)
     matrix.eliminate_zeros()
     freeze(matrix)
     return matrix
 
 
-def _from_table(table: npt.NDArray[np.integer], actions: tuple[int, ...]) -> csr_array:
+def _from_table(
+    table: npt.NDArray[np.integer], actions: tuple[int, ...], possible: BoolArray
+) -> csr_array:
     states, joint = table.shape[0], prod(actions)
     if table.shape not in ((states, joint), (states, *actions)):
         raise ValueError(
             f"transitions, a table of next states, must have shape {(states, joint)} "
             f"or {(states, *actions)}, got {table.shape}"
         )
+    table = np.where(possible.reshape(table.shape), table, 0)
     bad = (table < 0) | (table >= states)
     if bad.any():
         where = checks.first(bad)
@@ -268,8 +390,11 @@ def _from_probabilities(array: FloatArray, actions: tuple[int, ...]) -> csr_arra
     return csr_array((rows[reached], reached.nonzero()[1], ends), shape=rows.shape)
 
 
-def _check_rows(matrix: csr_array, joint: int, rounding: float) -> None:
-    """Raise unless rows are distributions; those of narrow floats are put right."""
+def _check_rows(matrix: csr_array, joint: int, rounding: float, possible: BoolArray) -> None:
+    """Raise unless rows of what is possible are distributions.
+
+    Those of narrow floats are put right.
+    """
     bad = ~np.isfinite(matrix.data) | (matrix.data < 0)
     if bad.any():
         entry = checks.first(bad)[0]
@@ -279,7 +404,7 @@ def _check_rows(matrix: csr_array, joint: int, rounding: float) -> None:
             f"{matrix.indices[entry]} is {matrix.data[entry]:g}; probabilities must be 0 or more"
         )
     sums = matrix.sum(axis=1)
-    off = np.abs(sums - 1) > rounding
+    off = (np.abs(sums - 1) > rounding) & possible.ravel()
     if off.any():
         row = checks.first(off)[0]
         raise ValueError(

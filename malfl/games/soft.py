@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve
 from scipy.sparse import csr_array, eye_array
-from scipy.sparse.linalg import bicgstab
+from scipy.sparse.linalg import bicgstab, splu
 from scipy.special import entr, log_softmax, logsumexp
 
 from malfl import checks, progress
-from malfl.checks import FloatArray, IntArray
+from malfl.checks import BoolArray, FloatArray, IntArray
 from malfl.games.markov import Dynamics, MarkovGame, Policies
 
 DENSE_STATES = 1000  #: up to here a dense solve is the faster one
@@ -34,12 +34,7 @@ def entropy_bonus(policy: FloatArray, alpha: float) -> FloatArray:
     return np.asarray(-alpha * logs)
 
 
-def or_uniform(policies: FloatArray) -> FloatArray:
-    """Policies (..., A_i) with uniform rows where they are unknown (NaN)."""
-    return np.where(np.isnan(policies), 1 / policies.shape[-1], policies)
-
-
-def improve(q: npt.ArrayLike, alpha: float) -> FloatArray:
+def improve(q: npt.ArrayLike, alpha: float, legal: BoolArray | None = None) -> FloatArray:
     """Soft policy improvement (MA-LfL, Eq. 4 and 6): softmax of ``q / alpha``.
 
     Parameters
@@ -48,11 +43,17 @@ def improve(q: npt.ArrayLike, alpha: float) -> FloatArray:
         Soft Q values, shape (..., A_i).
     alpha
         Entropy coefficient, greater than 0.
+    legal
+        Which actions may be taken, of the shape of the last axes of ``q``; all by default.
     """
     values = checks.finite(q, "q")
     if values.shape[-1:] in ((), (0,)):
         raise ValueError(f"q must have shape (..., A_i) with A_i >= 1, got {values.shape}")
+    if legal is not None and not legal.all():
+        values = np.where(legal, values, np.where(legal, values, -np.inf).max(-1, keepdims=True))
     logits, _ = _logits(values, checks.positive(alpha, "alpha"))
+    if legal is not None and not legal.all():
+        logits = np.where(legal, logits, -np.inf)
     return np.asarray(np.exp(log_softmax(logits, axis=-1)))
 
 
@@ -186,6 +187,8 @@ def induced_mdp(game: MarkovGame, policies: Sequence[npt.ArrayLike], agent: int)
         rewards=[over_opponents(game, joint_policy, agent, game.joint_reward(agent))],
         start=game.start,
         gamma=game.gamma,
+        ends=game.ends,
+        legal=[game.legal[agent]],
     )
 
 
@@ -194,8 +197,9 @@ def soft_value(
 ) -> FloatArray:
     """V(s) = E_pi[Q(s, a)] + alpha H(pi^i(.|s)), shape (S,): what Eq. 1 is from state s on.
 
-    Solved directly up to `DENSE_STATES` states, by iteration above: then no value is off by more
-    than `TOLERANCE` times the largest one. `soft_value_error` tells by how much at most.
+    Solved directly up to `DENSE_STATES` states and where episodes end, by iteration else: then no
+    value is off by more than `TOLERANCE` times the largest one. `soft_value_error` tells by how
+    much at most.
 
     Raises
     ------
@@ -217,13 +221,14 @@ def soft_value_error(
     """A bound on how far ``value`` (S,) is from V in any state.
 
     It is the largest change by one more backup, and what its rounding can hide, over 1 - gamma:
-    backups shrink distances by gamma.
+    backups shrink distances by gamma. Where episodes end, it is times the largest discounted number
+    of steps until then, if that is less.
     """
     agent, joint_policy = _checked(game, policies, agent)
     probabilities = joint_probabilities(game, joint_policy)
     (gain,) = _gains(game, joint_policy, probabilities, [agent], alpha)
     chain = state_transitions(game, probabilities)
-    return _error(chain, gain, game, _checked_value(game, value))
+    return _error(chain, gain, game, _checked_value(game, value), _horizon(game, chain))
 
 
 def soft_q(
@@ -288,7 +293,7 @@ def improve_all(
         over_opponents(game, joint_policy, i, _backup(game, i, value))
         for i, value in enumerate(values)
     )
-    return q, tuple(improve(one, alpha) for one in q)
+    return q, tuple(improve(one, alpha, legal) for one, legal in zip(q, game.legal, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,8 +333,9 @@ def soft_optimum(mdp: MarkovGame, alpha: float, tolerance: float = 1e-10) -> Sof
         progress.advance()
         value = soft_value(mdp, policies, 0, alpha)
         q = _backup(mdp, 0, value)
-        policies = (improve(q, alpha),)
-        residual = float(np.abs(soft_maximum(q, alpha) - value).max())
+        policies = (improve(q, alpha, mdp.legal[0]),)
+        best = soft_maximum(np.where(mdp.legal[0], q, -np.inf), alpha)
+        residual = float(np.abs(best - value).max())
         size = max(float(np.abs(value).max()), float(np.abs(q).max()))
         if residual <= tolerance * size:
             return SoftOptimum(policies[0], q, value, residual)
@@ -372,6 +378,8 @@ def _soft_values(
         return np.asarray(solve(np.eye(states) - game.gamma * dense, gains.T).T)
     chain = state_transitions(game, probabilities)
     matrix = csr_array(eye_array(states, format="csr") - game.gamma * chain)
+    if game.ends.any():
+        return np.asarray(splu(matrix.tocsc()).solve(gains.T).T)
     return np.array([_iterate(matrix, chain, gain, game) for gain in gains])
 
 
@@ -391,7 +399,7 @@ def _gains(
                 for i in agents
             ]
         )
-        representable = np.isfinite(np.abs(gains).max() / (1 - game.gamma))
+        representable = np.isfinite(np.abs(gains).max() / ((1 - game.gamma) or 1.0))
     if not representable:
         reward = max(float(np.abs(game.rewards[i]).max()) for i in agents)
         raise ValueError(
@@ -404,18 +412,19 @@ def _gains(
 def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, game: MarkovGame) -> FloatArray:
     """Solve (I - gamma P) v = r to `TOLERANCE`: BiCGSTAB on what is left of the equation."""
     value, gamma = np.zeros_like(gain), game.gamma
-    error = _error(chain, gain, game, value)
+    horizon = 1 / (1 - gamma)
+    error = _error(chain, gain, game, value, horizon)
     for _ in range(ROUNDS):
         if error <= TOLERANCE * np.abs(value).max():
             break
         step, _ = bicgstab(matrix, gain - matrix @ value, rtol=1e-6, maxiter=1000)
         better = value + step
-        if not _error(chain, gain, game, better) < error / 2:
+        if not _error(chain, gain, game, better, horizon) < error / 2:
             # It broke down, which is rare. Plain backups always get nearer.
             better = value
             for _ in range(1000):
                 better = gain + gamma * (chain @ better)
-        value, error = better, _error(chain, gain, game, better)
+        value, error = better, _error(chain, gain, game, better, horizon)
     if error > TOLERANCE * np.abs(value).max():
         raise ValueError(
             f"gamma must be further from 1 in a game so large, got {gamma}: soft values are still "
@@ -424,11 +433,25 @@ def _iterate(matrix: csr_array, chain: csr_array, gain: FloatArray, game: Markov
     return value
 
 
-def _error(chain: csr_array, gain: FloatArray, game: MarkovGame, value: FloatArray) -> float:
-    """How far a value can be from the solution: its change by one backup, over 1 - gamma."""
+def _horizon(game: MarkovGame, chain: csr_array) -> float:
+    """The largest discounted number of steps that an episode still takes, or a bound on it."""
+    if not game.ends.any():
+        return 1 / (1 - game.gamma)
+    matrix = eye_array(game.n_states, format="csc") - game.gamma * chain.tocsc()
+    return float(splu(matrix).solve(np.ones(game.n_states)).max())
+
+
+def _error(
+    chain: csr_array,
+    gain: FloatArray,
+    game: MarkovGame,
+    value: FloatArray,
+    horizon: float,
+) -> float:
+    """How far a value can be from the solution: its change by one backup, times the horizon."""
     # Each number of a backup is a sum of so many, and so is each of the chain and the gain.
     added = game.n_joint_actions + int(np.diff(chain.indptr).max()) + 4
     with np.errstate(over="ignore"):  # infinite then, as it should be
         change = np.abs(gain + game.gamma * (chain @ value) - value).max()
         rounding = added * np.finfo(np.float64).eps * (np.abs(gain).max() + np.abs(value).max())
-        return float((change + rounding) / (1 - game.gamma))
+        return float((change + rounding) * horizon)

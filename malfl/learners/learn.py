@@ -226,7 +226,7 @@ class _Playing:
                 assert isinstance(state, SoftPolicyLearning)
                 state.evaluated = q
         played: Episodes | None = recorder.episodes() if recorder else None
-        counts = played.counts() if played else learned[0].counts.copy()
+        counts = played.counts() if played else learned[0].counts
         return counts, Iteration(number, policies, played, recorder.ahead if recorder else None)
 
 
@@ -235,7 +235,8 @@ def _checked(improved: Improvement, game: MarkovGame, agent: int) -> Improvement
     name = f"what learners[{agent}] learned"
     checks.instance(improved, Improvement, name, "a policy and its values")
     shape = (game.n_states, game.actions[agent])
-    policy = checks.distributions(improved.policy, f"policy of learners[{agent}]", shape)
+    name = f"policy of learners[{agent}]"
+    policy = game.check_legal(checks.distributions(improved.policy, name, shape), agent, name)
     values = improved.values
     if values is not None:
         values = checks.finite(values, f"values of learners[{agent}]")

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from malfl import checks
-from malfl.checks import FloatArray, WordArray
+from malfl.checks import BoolArray, FloatArray, WordArray
 from malfl.games.markov import MarkovGame, Policies
 from malfl.games.soft import improve
 from malfl.play.episodes import Episodes
@@ -38,12 +38,14 @@ class Improvement(NamedTuple):
     values: FloatArray | None  #: (S, A_i), whose softmax, divided by alpha, it is, if it is one
 
 
-def soft_improvement(values: FloatArray, alpha: float) -> Improvement:
-    """The improvement of Eq. 6 by any values (S, A_i)."""
+def soft_improvement(
+    values: FloatArray, alpha: float, legal: BoolArray | None = None
+) -> Improvement:
+    """The improvement of Eq. 6 by any values (S, A_i), over what is legal, by default all."""
     values = checks.finite(values, "values")
     if values.ndim != 2 or values.shape[1] == 0:
         raise ValueError(f"values must have shape (S, A_i) with A_i >= 1, got {values.shape}")
-    return Improvement(improve(values, alpha), values)
+    return Improvement(improve(values, alpha, legal), values)
 
 
 class Learning(Protocol):

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from malfl import checks, progress
+from malfl.checks import BoolArray, FloatArray
 from malfl.games.markov import MarkovGame
 from malfl.kernels import q_learning as kernel
 from malfl.kernels.steps import Learner as Codes
@@ -43,11 +44,17 @@ class QLearning(Value):
         return _Learning(game, agent, alpha, self.beta)
 
 
+def first_values(legal: BoolArray, final: FloatArray) -> FloatArray:
+    """Values (S, A_i) to begin with: zero, or what an end brings, and never best if not legal."""
+    return np.where(legal, final[:, None], -np.finfo(np.float64).max)
+
+
 class _Learning:
     def __init__(self, game: MarkovGame, agent: int, alpha: float, beta: float) -> None:
         self.alpha, self.gamma, self.beta = alpha, game.gamma, beta
+        self.legal = game.legal[agent]
         self.codes, self.rewards = Codes(*game.code_parts(agent)), game.joint_reward(agent).ravel()
-        self.q = np.zeros((game.n_states, game.actions[agent]))
+        self.q = first_values(game.legal[agent], game.final_reward(agent))
 
     def improve(self, now: Iteration) -> Improvement:
         if now.played is None:
@@ -59,4 +66,4 @@ class _Learning:
             end = min(episode + piece, episodes)
             kernel.q_learning(steps, self.codes, episode, end, *given)
             progress.advance()
-        return soft_improvement(self.q.copy(), self.alpha)
+        return soft_improvement(self.q.copy(), self.alpha, self.legal)

@@ -56,4 +56,4 @@ class _Learning:
             policy = policy + self.rng.beta(1, left) * (best - policy)
         # By a softmax of logarithms: so rows sum to 1 and no action is impossible.
         logs = self.alpha * np.log(np.maximum(policy, np.finfo(np.float64).tiny))
-        return Improvement(improve(logs, self.alpha), None)
+        return Improvement(improve(logs, self.alpha, self.game.legal[self.agent]), None)

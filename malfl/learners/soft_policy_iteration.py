@@ -79,7 +79,7 @@ class SoftPolicyLearning:
         values, self.evaluated = self.evaluated, None
         if values is None:
             values = self._evaluate(now)
-        return soft_improvement(values, self.alpha)
+        return soft_improvement(values, self.alpha, self.game.legal[self.agent])
 
     def _evaluate(self, now: Iteration) -> FloatArray:
         if self.learner.evaluation == "exact":

@@ -34,6 +34,7 @@ class _Learning:
         self.q = np.zeros((game.n_states, game.actions[agent]))
 
     def improve(self, now: Iteration) -> Improvement:
-        value = soft_maximum(self.q, self.alpha)
+        legal = self.game.legal[self.agent]
+        value = soft_maximum(np.where(legal, self.q, -np.inf), self.alpha)
         self.q = marginal_backup(self.game, now.policies, self.agent, value)
-        return soft_improvement(self.q, self.alpha)
+        return soft_improvement(self.q, self.alpha, legal)

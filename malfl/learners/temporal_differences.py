@@ -15,6 +15,9 @@ from malfl.play.episodes import Episodes
 class TemporalDifferences:
     """Soft Q values of some agents under one joint policy, updated step by step from zero.
 
+    Where an episode ends, they are the rewards received there. Steps of episodes that stay where
+    they ended change nothing: such a state is worth as much as its reward, time and again.
+
     Parameters
     ----------
     agents
@@ -44,7 +47,11 @@ class TemporalDifferences:
         self._counts = np.zeros(len(pairs[0]), dtype=np.int64)
         self._pairs = tuple(pairs[i] for i in agents)
         self._bonus = [entropy_bonus(policies[i], alpha) for i in agents]
-        self._values = tuple(bonus.ravel().copy() for bonus in self._bonus)
+        self._values = tuple(
+            (bonus + game.final_reward(i)[:, None]).ravel()
+            for i, bonus in zip(agents, self._bonus, strict=True)
+        )
+        game = game.lasting()
         self._by_code = any(reward.ndim > 1 for reward in game.rewards)
         self._gains = tuple(
             by_code(beta * (game.joint_reward(i) + bonus[:, game.own_actions[i]]))
@@ -63,7 +70,8 @@ class TemporalDifferences:
     @property
     def counts(self) -> IntArray:
         """Joint actions taken so far, shape (S, A)."""
-        return self._counts.reshape(self._game.n_states, -1)[:, : self._game.n_joint_actions]
+        counts = self._counts.reshape(self._game.n_states, -1)[:, : self._game.n_joint_actions]
+        return np.where(self._game.ends[:, None], 0, counts)
 
     @property
     def q(self) -> Policies:

@@ -117,14 +117,10 @@ class Episodes(Value):
         )  # fmt: skip
 
     @classmethod
-    def from_packed(
-        cls, codes: WordArray, last: WordArray, n_states: int, n_joint_actions: int
-    ) -> Self:
-        """Episodes of equal length from codes (E, T) and the last states (E,), not copied."""
-        episodes, length = codes.shape
+    def from_packed(cls, packed: Steps, n_states: int, n_joint_actions: int) -> Self:
+        """Episodes from steps as kernels read them, which are not copied."""
         made = cls.__new__(cls)
-        ends = np.arange(episodes + 1) * length
-        made._set(Steps(codes.reshape(-1), ends, last), n_states, n_joint_actions)
+        made._set(packed, n_states, n_joint_actions)
         return made
 
     def with_steps(self, codes: WordArray, last: WordArray) -> Self:

@@ -26,7 +26,10 @@ T = TypeVar("T", bound=np.generic)
 
 
 class Block(NamedTuple):
-    """Steps of neighbouring episodes, packed as `malfl.kernels.walk` does."""
+    """Steps of neighbouring episodes, packed as `malfl.kernels.walk` does.
+
+    An episode that ended before stays where it ended.
+    """
 
     codes: WordArray  # (L, n), or one step more if an episode is cut there
     steps: int  # n
@@ -146,6 +149,7 @@ class Player:
                 n = min(piece, steps - step)
                 count(*group.take(n), tables, group.words, n, padded.ravel())
                 progress.advance(n * group.size)
+        padded[self.dynamics.ends] = 0  # where lanes wait for the others
         counts += padded[:, : counts.shape[1]]
 
     def _groups(self, episodes: int, lanes: int, rng: np.random.Generator) -> Iterator["_Group"]:
@@ -160,7 +164,7 @@ class Player:
             yield group
 
     def _moves(self) -> tuple[WordArray, WordArray, WordArray]:
-        matrix, states = self.dynamics.transitions, self.dynamics.n_states
+        matrix, states = self.dynamics.played_transitions, self.dynamics.n_states
         joint = self.dynamics.n_joint_actions
         none = np.empty(0, dtype=np.uint64)
         if self.dynamics.is_deterministic:

@@ -12,6 +12,7 @@ from malfl.checks import IntArray, WordArray
 from malfl.games.markov import Dynamics, Policies
 from malfl.games.soft import joint_probabilities
 from malfl.kernels import occupancy as kernel
+from malfl.kernels.steps import Steps
 from malfl.kernels.walk import LOW
 from malfl.play.episodes import Episodes
 from malfl.play.player import Block, Player, bits_for, can_pack
@@ -176,6 +177,8 @@ class Recorder:
         self._last = np.empty(episodes, dtype=kind)
         self._ahead = np.empty((episodes, steps), dtype=kind) if ahead else None
         self._bits = np.uint64(bits_for(dynamics.n_joint_actions))
+        self._ends = dynamics.ends
+        self._lengths = np.full(episodes, steps)
 
     @staticmethod
     def check_memory(dynamics: Dynamics, episodes: int, steps: int, times: int = 1) -> None:
@@ -198,6 +201,12 @@ class Recorder:
         words = block.codes[:, : block.steps]
         self._codes[lanes, steps] = self._unpadded(words & LOW)
         self._last[lanes] = block.reached >> self._bits
+        if self._ends.any():
+            over = self._ends[(words & LOW) >> self._bits]
+            first = np.where(
+                over.any(axis=1), block.step + over.argmax(axis=1), self._lengths[lanes]
+            )
+            self._lengths[lanes] = np.minimum(self._lengths[lanes], first)
         if self._ahead is not None:
             self._ahead[lanes, steps] = self._unpadded(words >> HALF)
 
@@ -207,10 +216,18 @@ class Recorder:
         return (codes >> self._bits) * np.uint64(self._size[1]) + action
 
     def episodes(self) -> Episodes:
-        """What was recorded."""
-        return Episodes.from_packed(self._codes, self._last, *self._size)
+        """What was recorded, episodes that ended without the steps that came after."""
+        ends = np.append(0, self._lengths.cumsum())
+        steps = Steps(self._before_ends(self._codes), ends, self._last)
+        return Episodes.from_packed(steps, *self._size)
 
     @property
     def ahead(self) -> WordArray | None:
         """Codes (N,) of the next states and joint actions drawn there, if they were asked for."""
-        return None if self._ahead is None else self._ahead.reshape(-1)
+        return None if self._ahead is None else self._before_ends(self._ahead)
+
+    def _before_ends(self, codes: WordArray) -> WordArray:
+        """Codes (E, T) in one row, without those of steps that come after an end."""
+        if not self._ends.any():
+            return codes.reshape(-1)
+        return codes[np.arange(codes.shape[1]) < self._lengths[:, None]]

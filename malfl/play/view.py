@@ -49,6 +49,7 @@ class View(Value):
         states, joint = self.dynamics.n_states, self.dynamics.n_joint_actions
         if counts.ndim != 3 or counts.shape[1:] != (states, joint) or len(counts) == 0:
             raise ValueError(f"counts must have shape (n, {states}, {joint}), got {counts.shape}")
+        self._check_possible(counts)
         freeze(counts)
         set_fields(self, counts=counts)
         if self.observer is not None and self.own_policies is not None:
@@ -56,6 +57,7 @@ class View(Value):
             set_fields(self, observer=observer)
             shape = (len(counts), states, self.dynamics.actions[observer])
             own = checks.distributions(self.own_policies, "own_policies", shape)
+            own = self.dynamics.check_legal(own, observer, "own_policies")
             freeze(own)
             set_fields(self, own_policies=own)
         elif self.observer is not None or self.own_policies is not None:
@@ -67,6 +69,18 @@ class View(Value):
             checks.sequence(self.episodes, "episodes", "one of Episodes for each iteration")
             set_fields(self, episodes=tuple(self.episodes))
             _check_episodes(self.episodes, counts)
+
+    def _check_possible(self, counts: FloatArray) -> None:
+        """Raise if something was counted that cannot be done."""
+        wrong = (counts > 0) & ~self.dynamics.possible
+        if wrong.any():
+            h, state, joint = where = checks.first(wrong)
+            reason = (
+                f"an episode ends in state {state}, and nobody acts there"
+                if self.dynamics.ends[state]
+                else f"joint action {joint} is not legal in state {state}"
+            )
+            raise ValueError(f"counts{list(where)} is {counts[h, state, joint]:g}, but {reason}")
 
     @property
     def unit(self) -> float:

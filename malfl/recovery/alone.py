@@ -48,7 +48,8 @@ def as_if_alone(view: View, of: int) -> View:
         observer=None,
         dynamics=Dynamics(
             actions=(actions,), transitions=average @ dynamics.transitions,
-            start=dynamics.start, gamma=dynamics.gamma,
+            start=dynamics.start, gamma=dynamics.gamma, ends=dynamics.ends,
+            legal=[dynamics.legal[of]],
         ),
         alpha=view.alpha,
         counts=view.own_counts(of),

@@ -133,7 +133,7 @@ def _of_one_policy(found: RecoveredReward, view: View, of: int) -> float:
     shape = view.iterations - 1, states, own
     slopes = np.broadcast_to(np.eye(states * own).reshape(*shape[1:], -1), (*shape, states * own))
     counts, none = view.own_counts(of), np.zeros(shape)
-    known = np.broadcast_to((counts[:-1].sum(axis=(1, 2)) > 0)[:, None, None], shape)
+    known = (counts[:-1].sum(axis=(1, 2)) > 0)[:, None, None] & view.dynamics.legal[of]
     fit = recover_from_logits(AffineLogits(slopes, none, known, none), counts[1:], 1.0).diagnostics
     assert isinstance(fit, Promising)
     return fit.evidence.log_likelihood

@@ -17,8 +17,9 @@ from scipy.sparse import csr_array, eye_array, kron
 
 from malfl import progress
 from malfl.checks import FloatArray
+from malfl.games.legal import or_uniform
 from malfl.games.markov import Dynamics
-from malfl.games.soft import entropy, entropy_bonus, expectation_over_opponents, or_uniform
+from malfl.games.soft import entropy, entropy_bonus, expectation_over_opponents
 from malfl.kernels.learned_noise import Reach, relax
 from malfl.recovery.reward import RewardClass
 
@@ -69,7 +70,9 @@ def process_of(
     reward_class: RewardClass = "state",
 ) -> Process:
     """The process of an agent for one joint policy, (S, A_i) an agent; NaN counts as uniform."""
-    now = [or_uniform(policy) for policy in policies]
+    now = [
+        or_uniform(policy, legal) for policy, legal in zip(policies, dynamics.legal, strict=True)
+    ]
     others = expectation_over_opponents(dynamics, now, agent)
     states, own = dynamics.n_states, dynamics.actions[agent]
     if reward_class == "state":

@@ -13,16 +13,19 @@ from scipy.sparse import csr_array
 from scipy.special import logsumexp, softmax
 
 from malfl import checks, progress
-from malfl.checks import FloatArray
+from malfl.checks import BoolArray, FloatArray
+from malfl.games.legal import or_uniform
 from malfl.games.markov import Dynamics, MarkovGame
-from malfl.games.soft import entropy, or_uniform, soft_optimum
+from malfl.games.soft import entropy, soft_optimum
 from malfl.kernels.q_learning import q_learning_with_slopes
 from malfl.kernels.steps import Learner as Codes
+from malfl.learners.q_learning import first_values
 from malfl.play.episodes import Episodes
 from malfl.recovery.classes import earned_by_code, entries
 from malfl.recovery.learned_values import process_of
 from malfl.recovery.reward import RewardClass
 
+NEVER = -1e30  # logit of what is not legal
 CALL_STEPS = 2**15  # in one call of a kernel, some milliseconds
 
 Path = tuple[FloatArray, FloatArray]
@@ -37,6 +40,7 @@ class Faced(NamedTuple):
 
     moves: FloatArray  # (H, S, A_i, S), where they lead
     gains: list[csr_array]  # H times (S * A_i, K), the expected reward in each of its entries
+    legal: BoolArray  # (S, A_i)
 
     def earned(self, h: int, reward: FloatArray) -> FloatArray:
         """The expected reward of each action, (S, A_i)."""
@@ -67,25 +71,27 @@ def face(
     checks.memory(size, "transitions and slopes", "use a smaller game")
     moves = np.empty((rounds, states, own, states))
     gains = []
-    known = [last_known(policy) for policy in policies]
+    known = [
+        last_known(policy, legal) for policy, legal in zip(policies, dynamics.legal, strict=True)
+    ]
     for h in range(rounds):
         now = [policy[h] for policy in known]
         process = process_of(dynamics, now, agent, 1.0, reward_class)
         moves[h] = process.reach.toarray().reshape(states, own, states)
         gains.append(process.own)
-    return Faced(moves, gains)
+    return Faced(moves, gains, dynamics.legal[agent])
 
 
-def last_known(policies: FloatArray) -> FloatArray:
+def last_known(policies: FloatArray, legal: BoolArray) -> FloatArray:
     """Policies (H, S, A_i) in which a state's unknown ones (NaN) are the last one known there.
 
-    Where none is known before, the policy is uniform.
+    Where none is known before, the policy is uniform over what is legal.
     """
     filled = np.empty_like(policies)
     now = np.full(policies.shape[1:], np.nan)
     for h, policy in enumerate(policies):
         now = np.where(np.isnan(policy), now, policy)
-        filled[h] = or_uniform(now)
+        filled[h] = or_uniform(now, legal)
     return filled
 
 
@@ -111,7 +117,7 @@ def soft_policy_iteration(faced: Faced, first: FloatArray, alpha: float, gamma: 
             by_reward = (policy[:, None, :] @ gains)[:, 0]
             by_policy = (surplus[:, None, :] @ policy_slopes)[:, 0]
             value_slopes = occupancy @ (by_reward + by_policy)
-            logits[h] = q / alpha
+            logits[h] = np.where(faced.legal, q / alpha, NEVER)
             slopes[h] = (gains + gamma * (move @ value_slopes)) / alpha
             policy = softmax(logits[h], axis=-1)
             mean = policy[:, None, :] @ slopes[h]
@@ -127,11 +133,13 @@ def soft_value_iteration(faced: Faced, alpha: float, gamma: float) -> Model:
 
     def path(reward: FloatArray) -> Path:
         logits = np.zeros((len(moves) + 1, *moves.shape[1:-1]))
+        logits[0] = np.where(faced.legal, 0.0, NEVER)
         slopes = np.zeros((len(moves) + 1, *moves.shape[1:-1], len(reward)))
         for h, move in enumerate(moves):
             value = logsumexp(logits[h], axis=-1)
             value_slopes = (softmax(logits[h], axis=-1)[:, None, :] @ slopes[h])[:, 0]
-            logits[h + 1] = faced.earned(h, reward) / alpha + gamma * (move @ value)
+            now = faced.earned(h, reward) / alpha + gamma * (move @ value)
+            logits[h + 1] = np.where(faced.legal, now, NEVER)
             slopes[h + 1] = faced.slopes(h) / alpha + gamma * (move @ value_slopes)
         return logits[1:], slopes[1:]
 
@@ -176,11 +184,16 @@ def q_learning(
     codes, gamma = Codes(*dynamics.code_parts(agent)), dynamics.gamma
     earned = earned_by_code(dynamics, agent, reward_class)
     numbers = entries(dynamics, agent, reward_class)
+    ended = np.flatnonzero(dynamics.ends)
+    final_entries = earned[ended * dynamics.n_joint_actions]
 
     def path(reward: FloatArray) -> Path:
         logits = np.empty((len(played), states, own))
         slopes = np.empty((len(played), states, own, numbers))
-        q, q_slopes = np.zeros((states, own)), np.zeros((states * own, numbers))
+        final = np.zeros(states)
+        final[ended] = reward[final_entries]
+        q, q_slopes = first_values(dynamics.legal[agent], final), np.zeros((states * own, numbers))
+        q_slopes[ended * own, final_entries] = 1.0
         for h, part in enumerate(played):
             piece = max(1, CALL_STEPS * len(part) // max(part.steps, 1))
             for begin in range(0, len(part), piece):
@@ -189,7 +202,7 @@ def q_learning(
                     part.packed, codes, earned, begin, end, reward, gamma, beta, q, q_slopes
                 )
                 progress.advance()
-            logits[h] = q / alpha
+            logits[h] = np.where(dynamics.legal[agent], q / alpha, NEVER)
             slopes[h] = q_slopes.reshape(slopes[h].shape) / alpha
         return logits, slopes
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from malfl.checks import FloatArray
+from malfl.games.legal import or_uniform
 from malfl.games.markov import Dynamics, MarkovGame
-from malfl.games.soft import improve, marginal_soft_q, or_uniform
+from malfl.games.soft import improve, marginal_soft_q
 from malfl.recovery.reward import RecoveredReward
 
 
@@ -34,6 +35,8 @@ def exact_next_policy(
         rewards=[values if i == agent else nothing for i in range(dynamics.n_agents)],
         start=dynamics.start,
         gamma=dynamics.gamma,
+        ends=dynamics.ends,
+        legal=dynamics.legal,
     )
-    known = [or_uniform(policy) for policy in policies]
-    return improve(marginal_soft_q(game, known, agent, alpha), alpha)
+    known = [or_uniform(policy, legal) for policy, legal in zip(policies, game.legal, strict=True)]
+    return improve(marginal_soft_q(game, known, agent, alpha), alpha, game.legal[agent])

@@ -18,7 +18,7 @@ from scipy.special import log_softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
-from malfl.games.soft import or_uniform
+from malfl.games.legal import or_uniform
 from malfl.learners.learner import Learner
 from malfl.learners.q_learning import QLearning
 from malfl.learners.soft_policy_iteration import SoftPolicyIteration
@@ -28,7 +28,7 @@ from malfl.recovery import learner_models
 from malfl.recovery.classes import RewardSpace, Space, check_space, space_of
 from malfl.recovery.deviance import deviance, expected_deviance
 from malfl.recovery.estimator import Estimator, Prepared
-from malfl.recovery.learner_models import Model, Path
+from malfl.recovery.learner_models import NEVER, Model, Path
 from malfl.recovery.likeliest import Likeliest
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
@@ -243,7 +243,7 @@ def model_of(
     faced = learner_models.face(view.dynamics, seen, agent, reward_class)
     if isinstance(learner, SoftValueIteration):
         return learner_models.soft_value_iteration(faced, alpha, gamma)
-    first = or_uniform(policies[agent][0])
+    first = or_uniform(policies[agent][0], view.dynamics.legal[agent])
     return learner_models.soft_policy_iteration(faced, first, alpha, gamma)
 
 
@@ -472,7 +472,7 @@ class _Scales:
         log_odds = log_softmax(logits, axis=-1)
         odds = np.exp(log_odds)
         # A slope counts relative to those of the other actions, whence the centring.
-        apart = slopes - odds[:, None, :] @ slopes
+        apart = (slopes - odds[:, None, :] @ slopes) * (logits > NEVER)[..., None]
         rows = apart.reshape(-1, len(reward))
         weights = (total * odds).reshape(-1, 1)
         pull = (self.counts - total * odds).ravel()

@@ -12,8 +12,8 @@ from scipy.special import log_softmax, softmax, wrightomega
 
 from malfl import checks
 from malfl.checks import FloatArray
+from malfl.games.legal import only_legal, or_uniform
 from malfl.games.markov import Policies
-from malfl.games.soft import or_uniform
 from malfl.play.view import View
 from malfl.recovery.adam import adam
 from malfl.values import Value, set_fields
@@ -128,8 +128,8 @@ def estimate_policies(
     return tuple(
         view.own_policies
         if agent == view.observer and view.own_policies is not None
-        else by.fit(view.own_counts(agent), rng)
-        for agent in range(view.dynamics.n_agents)
+        else only_legal(by.fit(view.own_counts(agent), rng), legal)
+        for agent, legal in enumerate(view.dynamics.legal)
     )
 
 

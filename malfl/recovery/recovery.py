@@ -56,7 +56,7 @@ class Recovery:
         if self.estimator.needs_improvements:
             check_improvements(part, self.of, self.unvisited)
         found = self.prepared.reward(part.iterations - 1)
-        unvisited = np.argwhere(part.counts.sum(axis=-1) == 0)
+        unvisited = np.argwhere((part.counts.sum(axis=-1) == 0) & ~part.dynamics.ends)
         return replace(found, unvisited=unvisited, scale_known=part.alpha is not None)
 
 
@@ -76,10 +76,11 @@ def check_improvements(view: View, of: int, unvisited: str = "raise") -> None:
             f"view must show an improvement, so steps in two iterations in a row; {seen.sum()} of "
             f"{len(seen)} iterations have steps, and none of these follow each other"
         )
-    if unvisited == "raise" and (visits == 0).any():
-        h, state = checks.first(visits == 0)
+    missing = (visits == 0) & ~view.dynamics.ends
+    if unvisited == "raise" and missing.any():
+        h, state = checks.first(missing)
         raise ValueError(
-            f"state {state} was not visited in iteration {h}, one of {int((visits == 0).sum())} "
+            f"state {state} was not visited in iteration {h}, one of {int(missing.sum())} "
             f"such pairs out of {visits.size}; observe more episodes, or pass unvisited='omit' to "
             "do without"
         )

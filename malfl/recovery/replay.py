@@ -12,8 +12,9 @@ import numpy as np
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
+from malfl.games.legal import or_uniform
 from malfl.games.markov import Policies
-from malfl.games.soft import entropy_bonus, or_uniform
+from malfl.games.soft import entropy_bonus
 from malfl.kernels.replay import Update, replay, replay_errors
 from malfl.kernels.steps import Learner as Codes
 from malfl.play.view import View
@@ -190,7 +191,12 @@ class Replayed:
         self._logits = empty_logits(view.dynamics, len(self._counts), agent, space.numbers)
         self._done, self._rough = 0, rough
         pairs = view.dynamics.n_states * view.dynamics.actions[agent]
-        self._values = np.zeros((pairs, space.entries + 1))  # of the policy before, if kept
+        # Values to begin with, or of the policy before, if kept: none but where an episode ends.
+        self._values = np.zeros((pairs, space.entries + 1))
+        ended = np.flatnonzero(view.dynamics.ends)
+        self._ended = ended * view.dynamics.actions[agent]
+        self._final = self._entries[ended * view.dynamics.n_joint_actions]
+        self._values[self._ended, self._final] = 1.0
         self._errors = np.zeros((2, pairs))
         self._visits = np.zeros(pairs)
         self._agent = agent
@@ -226,7 +232,7 @@ class Replayed:
         numbers = self._space.entries
         columns = numbers + 1
         width = min(columns, max(16, BLOCK_BYTES // (8 * states * (own + 1))))
-        q = self._values if self._kept else np.zeros((states * own, columns))
+        q = self._values if self._kept else self._values.copy()
         for column in range(0, columns, width):
             rows = np.ascontiguousarray(q[:, column : column + width])
             value = (update.policy[:, None] * rows).reshape(states, own, -1).sum(axis=1)
@@ -241,11 +247,12 @@ class Replayed:
         slopes = self._space.by_numbers(q[:, :-1]) / alpha
         logits.slopes[h] = slopes.reshape(logits.slopes[h].shape)
         logits.constants[h] = q[:, -1].reshape(states, own) / alpha
-        logits.known[h] = len(steps.codes) > 0
+        logits.known[h] = self._view.dynamics.legal[self._agent] & (len(steps.codes) > 0)
         self._done = h + 1
         reward = self._so_far()
         if reward is not None:
-            worth, variance = self._errors if self._kept else np.zeros((2, states * own))
+            worth, variance = self._errors if self._kept else self._errors.copy()
+            worth[self._ended] = reward[self._final]
             update.visits[:] = self._visits
             for begin, end in passes:
                 replay_errors(
@@ -258,7 +265,7 @@ class Replayed:
 
     def _update(self, h: int) -> Update:
         """How values move under the policy of that number."""
-        policy = or_uniform(self._policies[h])
+        policy = or_uniform(self._policies[h], self._view.dynamics.legal[self._agent])
         bonus = entropy_bonus(policy, self._view.unit)
         return Update(
             policy.ravel(), bonus.ravel(), (policy * bonus).sum(axis=1),

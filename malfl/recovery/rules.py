@@ -51,6 +51,8 @@ def estimate_rules(view: View) -> Dynamics:
         transitions=csr_array(moves + anywhere),
         start=dynamics.start,
         gamma=dynamics.gamma,
+        ends=dynamics.ends,
+        legal=dynamics.legal,
     )
 
 

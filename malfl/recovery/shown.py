@@ -7,6 +7,7 @@ from numpy.linalg import eigh
 
 from malfl import progress
 from malfl.checks import FloatArray
+from malfl.games.legal import only_legal
 from malfl.games.markov import Dynamics
 from malfl.recovery.learned_values import exact_values, process_of
 from malfl.recovery.reward import RANK_TOLERANCE, REWARD_CLASSES, RewardClass
@@ -39,10 +40,15 @@ def shown_directions(dynamics: Dynamics, agent: int, reward_class: RewardClass) 
         others = dynamics.n_joint_actions // dynamics.actions[agent]
         for _ in range(OPPONENTS + others if reward_class == "joint-action" else OPPONENTS):
             progress.advance()
-            policies = [rng.dirichlet(np.ones(own), size=states) for own in dynamics.actions]
+            policies = [
+                only_legal(rng.dirichlet(np.ones(own), size=states), legal)
+                for own, legal in zip(dynamics.actions, dynamics.legal, strict=True)
+            ]
             process = process_of(dynamics, policies, agent, 1.0, reward_class)
             slopes = exact_values(process)[0].reshape(states, dynamics.actions[agent], -1)
-            apart = (slopes - slopes.mean(axis=1, keepdims=True)).reshape(-1, slopes.shape[-1])
+            legal = dynamics.legal[agent][..., None]
+            mean = (slopes * legal).sum(axis=1, keepdims=True) / legal.sum(axis=1, keepdims=True)
+            apart = ((slopes - mean) * legal).reshape(-1, slopes.shape[-1])
             square = square + apart.T @ apart
         sizes, axes = eigh(square)
         floor = RANK_TOLERANCE**2 * max(float(sizes.max()), 0.0)

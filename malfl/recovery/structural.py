@@ -31,6 +31,7 @@ from malfl.values import Value, set_fields
 Evaluation = Literal["td", "exact"]
 
 ROUGH_ERROR = 1e-2  # variance of logits for that glance
+ALWAYS = 1e6  # visits after which a value is what it is learned from
 SEARCH_VALUES = 2000  # by which a step size is found; those of the first two improvements at least
 
 
@@ -146,14 +147,14 @@ class _Prepared:
             slopes, constants = self._values(h, beta)
             _set(logits, k, space.by_numbers(slopes), constants, view.unit)
             # Nobody knows what was improved where nothing was seen.
-            logits.known[k] = self._counts[h].any()
+            logits.known[k] = view.dynamics.legal[self._agent] & self._counts[h].any()
         return logits
 
     def _values(self, h: int, beta: float | None) -> tuple[FloatArray, FloatArray]:
         """Of the policy of that number: exact, or learned with a step size."""
         if beta == self._estimator.beta and h in self._known:
             return self._known[h]
-        process, visits = self._process(h), self._counts[h]
+        process, visits = self._process(h), self._visits(h)
         values = exact_values(process) if beta is None else learned_values(process, visits, beta)
         if beta == self._estimator.beta:
             self._known[h] = values
@@ -169,8 +170,13 @@ class _Prepared:
     ) -> None:
         """Add what learned values are off by to what is known of the logits."""
         for k, h in enumerate(some):
-            off = learned_variances(self._process(h), self._counts[h], beta, reward, rounds)
+            off = learned_variances(self._process(h), self._visits(h), beta, reward, rounds)
             logits.variances[k] = off.reshape(logits.variances[k].shape) / self._view.unit**2
+
+    def _visits(self, h: int) -> FloatArray:
+        """How often each action was tried; where an episode ends its value is known."""
+        ends = self._view.dynamics.ends
+        return np.where(ends[:, None], ALWAYS, self._counts[h]) if ends.any() else self._counts[h]
 
     def _process(self, h: int) -> Process:
         view = self._view

@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from numpy.linalg import eigh, eigvalsh
 
-from malfl.checks import FloatArray, IntArray
+from malfl.checks import BoolArray, FloatArray, IntArray
 from malfl.recovery.prior import Posterior
 from malfl.values import Value, freeze
-
-BoolArray = npt.NDArray[np.bool_]
 
 CONFIDENCE = 0.95  # with which a correlation is promised
 DETERMINED = 0.1  # variance, relative to the prior's, up to which the data determine a direction
