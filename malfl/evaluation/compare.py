@@ -7,7 +7,7 @@ import numpy as np
 from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.evaluation.distances import epic, starc
-from malfl.evaluation.identified import identified_correlation
+from malfl.evaluation.identified import identified_correlation, known_throughout
 from malfl.evaluation.metrics import FLAT, Correlation, correlation, is_flat, pearson
 from malfl.games.markov import MarkovGame
 from malfl.recovery.reward import RecoveredReward
@@ -67,8 +67,8 @@ def compare(reward: RecoveredReward | None, game: MarkovGame, agent: int) -> Com
         return Comparison(0.0, np.nan, np.nan, 0.0, 0.0, np.nan, states, reward.converged)
     pcc, scc, states = _over_states(reward, true)
     shown, distances = np.nan, (np.nan, np.nan)
-    if np.isfinite(reward.values).all():
-        given = (reward.values, true, game, game.uniform_policies(), agent)
+    if known_throughout(reward, game, agent):
+        given = (np.nan_to_num(reward.values), true, game, game.uniform_policies(), agent)
         distances = _distances(*given)
         shown = _identified(reward, game, agent)
     calibration = _calibration(reward, true)

@@ -82,7 +82,8 @@ def starc(
 
     Canonical is value-adjusted levelling, E[R(s, a, s') + gamma V(s')] - V(s), with the agent's
     own action a and the values V, without entropy, of its uniform policy. The norm and the metric
-    are Euclidean, the distance is halved. Only transitions that the game allows count.
+    are Euclidean, the distance is halved. Only actions and transitions that the game
+    allows count.
 
     Parameters
     ----------
@@ -99,14 +100,16 @@ def starc(
     checks.instance(dynamics, Dynamics, "dynamics", "or a MarkovGame")
     agent, joint_policy = dynamics.check_agent(agent), dynamics.check_policies(policies)
     moves = own_transitions(dynamics, joint_policy, agent)
-    uniform = joint_probabilities(dynamics, joint_policy, leave_out=agent) / dynamics.actions[agent]
-    chain = state_transitions(dynamics, uniform)
+    own = dynamics.uniform_policies()[agent]
+    others = joint_probabilities(dynamics, joint_policy, leave_out=agent)
+    chain = state_transitions(dynamics, others * own[:, dynamics.own_actions[agent]])
+    legal = dynamics.legal[agent]
     system = splu(csc_array(eye_array(dynamics.n_states) - dynamics.gamma * chain))
 
     def length(reward: FloatArray) -> float:
-        value = system.solve(reward.mean(axis=1))
+        value = system.solve((own * reward).sum(axis=1))
         future = (moves @ value).reshape(reward.shape)
-        return _root_mean_square(reward + dynamics.gamma * future - value[:, None])
+        return _root_mean_square((reward + dynamics.gamma * future - value[:, None])[legal])
 
     def expected(reward: npt.ArrayLike, name: str) -> FloatArray:
         own = _own(reward, name, dynamics, joint_policy, agent)

@@ -4,6 +4,7 @@ import numpy as np
 
 from malfl.checks import FloatArray
 from malfl.games.markov import MarkovGame
+from malfl.recovery.classes import earnable
 from malfl.recovery.reward import RecoveredReward, RewardClass
 from malfl.recovery.shown import likeness
 
@@ -19,21 +20,36 @@ def identified_correlation(reward: RecoveredReward, game: MarkovGame, agent: int
         As `malfl.recovery.shown.identified_part` does, or if a value is not known.
     """
     true, true_class = narrowed(game.rewards[agent], game, agent)
-    if not np.isfinite(reward.values).all():
+    if not known_throughout(reward, game, agent):
         raise ValueError("reward must be known throughout")
-    return likeness((reward.values, reward.reward_class), (true, true_class), game, agent)
+    found = np.nan_to_num(reward.values), reward.reward_class
+    return likeness(found, (true, true_class), game, agent)
+
+
+def known_throughout(reward: RecoveredReward, game: MarkovGame, agent: int) -> bool:
+    """Whether a reward is known wherever one can be received."""
+    known = np.isfinite(reward.values).ravel()
+    return bool(known[earnable(game, agent, reward.reward_class)].all())
 
 
 def narrowed(true: FloatArray, game: MarkovGame, agent: int) -> tuple[FloatArray, RewardClass]:
-    """A reward (S,) or (S, A) in the narrowest class that holds it: (S,), (S, A_i) or (S, A)."""
+    """A reward (S,) or (S, A) in the narrowest class that holds it: (S,), (S, A_i) or (S, A).
+
+    What can never be received does not count.
+    """
     if true.ndim == 1:
         return true, "state"
     joint = true.reshape(game.n_states, -1)
-    if (joint == joint[:, :1]).all():
-        return joint[:, 0], "state"
+    received = earnable(game, agent, "joint-action").reshape(joint.shape)
+    one = joint[np.arange(len(joint)), received.argmax(axis=1)]
+    if ((joint == one[:, None]) | ~received).all():
+        return one, "state"
     own = game.own_actions[agent]
-    first = np.array([np.flatnonzero(own == a)[0] for a in range(game.actions[agent])])
-    narrow = joint[:, first]
-    if (narrow[:, own] == joint).all():
+    narrow = np.zeros((len(joint), game.actions[agent]))
+    for action in range(game.actions[agent]):
+        columns = np.flatnonzero(own == action)
+        first = columns[received[:, columns].argmax(axis=1)]
+        narrow[:, action] = joint[np.arange(len(joint)), first]
+    if ((narrow[:, own] == joint) | ~received).all():
         return narrow, "state-action"
     return joint, "joint-action"

@@ -39,7 +39,9 @@ def as_if_alone(view: View, of: int) -> View:
     taken = view.counts.sum(axis=0)
     total = np.bincount(pair.ravel(), taken.ravel(), states * actions)
     # What was never tried is taken to lead anywhere that the others' actions may bring about.
-    shares = np.where(total[pair] > 0, taken / np.maximum(total[pair], 1), actions / joint)
+    ways = dynamics.possible.sum(axis=1, keepdims=True) / dynamics.legal[of].sum(axis=1)[:, None]
+    open_to = dynamics.possible / np.maximum(ways, 1)
+    shares = np.where(total[pair] > 0, taken / np.maximum(total[pair], 1), open_to)
     average = csr_array(
         (shares.ravel(), (pair.ravel(), np.arange(states * joint))),
         shape=(states * actions, states * joint),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from malfl import checks
-from malfl.checks import FloatArray, IntArray
+from malfl.checks import BoolArray, FloatArray, IntArray
 from malfl.games.markov import Dynamics
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
 from malfl.values import Value, freeze, set_fields
@@ -131,6 +131,20 @@ def entries(dynamics: Dynamics, agent: int, reward_class: RewardClass) -> int:
     states, own = dynamics.n_states, dynamics.actions[agent]
     actions = {"state": 1, "state-action": own, "joint-action": dynamics.n_joint_actions}
     return states * actions[reward_class]
+
+
+def earnable(dynamics: Dynamics, agent: int, reward_class: RewardClass) -> BoolArray:
+    """Which entries of a reward of a class can ever be received, (E,).
+
+    Others belong to actions that are not legal, or to actions where an episode ends, but for
+    action 0, whose reward is received there.
+    """
+    received = dynamics.possible.copy()
+    received[dynamics.ends, 0] = True
+    codes = earned_by_code(dynamics, agent, reward_class)
+    mask = np.zeros(entries(dynamics, agent, reward_class), dtype=bool)
+    mask[codes[received.ravel()]] = True
+    return mask
 
 
 def earned_by_code(dynamics: Dynamics, agent: int, reward_class: RewardClass) -> IntArray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from malfl import checks
-from malfl.checks import FloatArray
+from malfl.checks import BoolArray, FloatArray
 from malfl.games.markov import Policies
 from malfl.play.view import View
 from malfl.recovery.estimator import Prepared
@@ -82,10 +82,11 @@ class _Prepared:
         seen = np.flatnonzero(view.counts[: improvements + 1].any(axis=(1, 2)))
         h = int(seen[-1]) if seen.size else improvements
         if self._prior is None:
-            return log_policy(self._policies[self._agent][h], view.unit)
+            legal = view.dynamics.legal[self._agent]
+            return log_policy(self._policies[self._agent][h], view.unit, legal)
         last = slice(h, h + 1)
         faced = face(view.dynamics, [policies[last] for policies in self._policies], self._agent)
-        model = best_response(faced.moves, view.unit, view.dynamics.gamma)
+        model = best_response(faced, view.dynamics.ends, view.unit, view.dynamics.gamma)
         counts = view.own_counts(self._agent)[last]
         found = recover_from_path(model, counts, view.unit, self._prior)
         assert isinstance(found.diagnostics, PathFit)
@@ -97,19 +98,23 @@ class _Prepared:
         return exact_next_policy(self._view.dynamics, now, self._agent, self._view.unit, reward)
 
 
-def log_policy(policy: FloatArray, alpha: float) -> RecoveredReward:
+def log_policy(policy: FloatArray, alpha: float, legal: BoolArray | None = None) -> RecoveredReward:
     """Alpha ln pi. By LfL's Theorem 2 it is the reward, shaped, if the policy no longer changes.
 
     Parameters
     ----------
     policy
         The last one, (S, A_i); NaN where unknown.
+    legal
+        Which actions are legal, (S, A_i), by default all; there is no reward of others.
 
     Raises
     ------
     ValueError
-        If a probability is 0.
+        If the probability of a legal action is 0.
     """
+    if legal is not None:
+        policy = np.where(legal, policy, np.nan)
     if (policy <= 0).any():
         where = checks.first(policy <= 0)
         raise ValueError(

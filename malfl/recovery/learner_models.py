@@ -146,24 +146,25 @@ def soft_value_iteration(faced: Faced, alpha: float, gamma: float) -> Model:
     return path
 
 
-def best_response(moves: FloatArray, alpha: float, gamma: float) -> Model:
-    """A single policy, the soft optimum where actions lead as in ``moves`` (1, S, A_i, S).
+def best_response(faced: Faced, ends: BoolArray, alpha: float, gamma: float) -> Model:
+    """A single policy, the soft optimum among others who do not learn.
 
     The likeliest reward of this model is what maximum causal entropy inverse reinforcement
     learning (Ziebart 2010) finds. A reward's worth is how often its state will be visited.
     """
-    states = moves.shape[-1]
-    unit, transitions = np.eye(states), moves[0]
+    transitions = faced.moves[0]
+    states, own, _ = transitions.shape
+    unit = np.eye(states)
 
     def path(reward: FloatArray) -> Path:
         process = MarkovGame(
-            actions=(moves.shape[2],), transitions=transitions, rewards=[reward], start=0,
-            gamma=gamma,
+            actions=(own,), transitions=transitions, rewards=[reward], start=int(ends.argmin()),
+            gamma=gamma, ends=ends, legal=[faced.legal],
         )  # fmt: skip
         best = soft_optimum(process, alpha)
         occupancy = inv(unit - gamma * (best.policy[:, None, :] @ transitions)[:, 0])
         slopes = unit[:, None, :] + gamma * (transitions @ occupancy)
-        return best.q[None] / alpha, slopes[None] / alpha
+        return np.where(faced.legal, best.q / alpha, NEVER)[None], slopes[None] / alpha
 
     return path
 

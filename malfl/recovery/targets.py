@@ -31,7 +31,7 @@ def improvement_targets(
     Returns
     -------
     ndarray
-        Shape (H, S, A_i); NaN where an unknown policy is needed.
+        Shape (H, S, A_i); NaN where an unknown policy is needed, or an action is not legal.
 
     Raises
     ------
@@ -44,18 +44,20 @@ def improvement_targets(
     own = policies[agent]
     if len(own) < 2:
         raise ValueError(f"policies must show at least one improvement, got {len(own)} iteration")
-    if (own <= 0).any():
-        where = checks.first(own <= 0)
+    legal = dynamics.legal[agent]
+    if (none := (own <= 0) & legal).any():
+        where = checks.first(none)
         raise ValueError(
             f"policies[{agent}]{list(where)} is {own[where]:g}, and its logarithm is needed; "
             "every probability must be greater than 0 (smoothed estimates are)"
         )
-    logs = np.log(own)
+    logs = np.log(np.where(legal, own, 1.0))
     targets = np.empty((len(own) - 1, *own.shape[1:]))
     for h in range(1, len(own)):
         before = [policy[h - 1] for policy in policies]
         divergence = (own[h - 1] * (logs[h - 1] - logs[h])).sum(axis=-1)
         reach = own_transitions(dynamics, before, agent)
         expected = (reach @ divergence).reshape(own.shape[1:])
-        targets[h - 1] = alpha * logs[h] + alpha * dynamics.gamma * expected
+        found = alpha * logs[h] + alpha * dynamics.gamma * expected
+        targets[h - 1] = np.where(legal, found, np.nan)
     return targets
