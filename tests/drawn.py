@@ -35,3 +35,24 @@ GAMES = {
     "three agents": {"actions": (2, 1, 3), "states": 3},
     "one agent": {"actions": (3,), "states": 5},
 }
+
+
+def random_ending_game(rng, actions=(2, 3), states=7, *, gamma=0.9, state_rewards=False):
+    """A game in which episodes end in the last two states, and not all actions are legal.
+
+    In state 0 it is the turn of agent 0 alone.
+    """
+    legal = [rng.random((states, own)) < 0.6 for own in actions]
+    for mask in legal:
+        mask[np.arange(states), rng.integers(mask.shape[1], size=states)] = True
+    for mask in legal[1:]:
+        mask[0] = np.arange(mask.shape[1]) == 1
+    legal[0][0] = True
+    joint = int(np.prod(actions))
+    shape = (states,) if state_rewards else (states, joint)
+    start = np.append(rng.dirichlet(np.ones(states - 2)), [0, 0])
+    return MarkovGame(
+        actions=actions, transitions=rng.dirichlet(np.ones(states), size=(states, joint)),
+        rewards=[rng.normal(size=shape) for _ in actions], start=start, gamma=gamma,
+        ends=[states - 2, states - 1], legal=legal,
+    )  # fmt: skip

@@ -154,6 +154,8 @@ def soft_td(game, policies, agent, alpha, beta, states, actions, ahead, executed
     _, rewards = plain(game)
     joints = joint_actions(game.actions)
     q = np.zeros((game.n_states, game.actions[agent]))
+    for s in np.flatnonzero(game.ends):
+        q[s, 0] = rewards[agent][s][0]  # received there, and nothing follows
     for visited, taken, drawn in zip(states, actions, ahead, strict=True):
         for t, a in enumerate(taken):
             s, s_next = visited[t], visited[t + 1]
@@ -296,6 +298,8 @@ def replayed(
     number = 1 + max(max(row) for row in entries)
     # A value is a list of what it owes to the numbers of the reward, and last to none of them.
     q = [[[0.0] * (number + 1) for _ in range(own)] for _ in range(game.n_states)]
+    for s in np.flatnonzero(game.ends):
+        q[s][0][entries[s][0]] = 1.0  # received there, and nothing follows
     updates = [[0] * own for _ in range(game.n_states)]
     for visited, taken in zip(states, actions, strict=True):
         for t, joint in enumerate(taken):
@@ -327,6 +331,8 @@ def replay_errors(
     entries = [[s] * len(joints) for s in range(game.n_states)] if entries is None else entries
     own = range(game.actions[agent])
     q, variance, updates = np.zeros((3, game.n_states, game.actions[agent]))
+    for s in np.flatnonzero(game.ends):
+        q[s, 0] = reward[entries[s][0]]
     for visited, taken in zip(states, actions, strict=True):
         for t, a in enumerate(taken):
             s, after, mine = visited[t], visited[t + 1], joints[a][agent]
@@ -334,7 +340,7 @@ def replay_errors(
             odds = [float(seen and b == joints[taken[t + 1]][agent]) for b in own]
             if not seen:
                 odds = policy[after]
-            worth = [q[after, b] - alpha * math.log(policy[after][b]) for b in own]
+            worth = [q[after, b] - alpha * math.log(policy[after][b] or 1.0) for b in own]
             mean = sum(p * w for p, w in zip(odds, worth, strict=True))
             spread = sum(p * (w - mean) ** 2 for p, w in zip(odds, worth, strict=True))
             carried = sum(p * variance[after, b] for b, p in zip(own, odds, strict=True))

@@ -13,6 +13,7 @@ from malfl.kernels.steps import Learner as Codes
 from malfl.learners.learner import Improvement, Iteration, Learning, Needs, soft_improvement
 from malfl.values import Value, set_fields
 
+NEVER = -1e100  # value of what is not legal
 CALL_STEPS = 2**16  # in one call of the kernel, about; it lasts less than a millisecond
 
 
@@ -46,7 +47,7 @@ class QLearning(Value):
 
 def first_values(legal: BoolArray, final: FloatArray) -> FloatArray:
     """Values (S, A_i) to begin with: zero, or what an end brings, and never best if not legal."""
-    return np.where(legal, final[:, None], -np.finfo(np.float64).max)
+    return np.where(legal, final[:, None], NEVER)
 
 
 class _Learning:
@@ -66,4 +67,4 @@ class _Learning:
             end = min(episode + piece, episodes)
             kernel.q_learning(steps, self.codes, episode, end, *given)
             progress.advance()
-        return soft_improvement(self.q.copy(), self.alpha, self.legal)
+        return soft_improvement(np.where(self.legal, self.q, 0.0), self.alpha, self.legal)

@@ -185,7 +185,7 @@ def q_learning(
     codes, gamma = Codes(*dynamics.code_parts(agent)), dynamics.gamma
     earned = earned_by_code(dynamics, agent, reward_class)
     numbers = entries(dynamics, agent, reward_class)
-    ended = np.flatnonzero(dynamics.ends)
+    legal, ended = dynamics.legal[agent], np.flatnonzero(dynamics.ends)
     final_entries = earned[ended * dynamics.n_joint_actions]
 
     def path(reward: FloatArray) -> Path:
@@ -193,7 +193,7 @@ def q_learning(
         slopes = np.empty((len(played), states, own, numbers))
         final = np.zeros(states)
         final[ended] = reward[final_entries]
-        q, q_slopes = first_values(dynamics.legal[agent], final), np.zeros((states * own, numbers))
+        q, q_slopes = first_values(legal, final), np.zeros((states * own, numbers))
         q_slopes[ended * own, final_entries] = 1.0
         for h, part in enumerate(played):
             piece = max(1, CALL_STEPS * len(part) // max(part.steps, 1))
@@ -203,7 +203,7 @@ def q_learning(
                     part.packed, codes, earned, begin, end, reward, gamma, beta, q, q_slopes
                 )
                 progress.advance()
-            logits[h] = np.where(dynamics.legal[agent], q / alpha, NEVER)
+            logits[h] = np.where(legal, np.where(legal, q, 0.0) / alpha, NEVER)
             slopes[h] = q_slopes.reshape(slopes[h].shape) / alpha
         return logits, slopes
 

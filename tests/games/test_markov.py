@@ -191,7 +191,7 @@ def test_without_rewards_there_are_none():
         ({"start": [0.5, 0.4, 0]}, "start.* sums to 0.9"),
         ({"start": [1.5, -0.5, 0]}, r"start\[1\] is -0.5"),
         ({"start": [1, 0]}, r"start must have shape \(3,\)"),
-        ({"gamma": 1.0}, r"gamma must lie in \[0, 1\), got 1.0"),
+        ({"gamma": 1.0}, r"gamma must lie in \[0, 1\) unless every episode ends, got 1"),
         ({"gamma": -0.1}, r"gamma must lie in \[0, 1\)"),
         ({"gamma": np.nan}, "gamma must be finite"),
         ({"gamma": "high"}, "gamma must be a number, got 'high'"),

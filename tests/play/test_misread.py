@@ -197,7 +197,7 @@ def test_a_rate_that_is_much_too_small_is_refused(small):
 
 
 def test_episodes_that_start_elsewhere_are_refused(small):
-    moved = replace(small, dynamics=Dynamics(**vars(small.dynamics) | {"start": 0}))
+    moved = replace(small, dynamics=replace(small.dynamics, start=0))
     with pytest.raises(ValueError, match="or the start or transitions of the view's dynamics"):
         most_likely_states(moved, 0.05)
 

@@ -162,8 +162,8 @@ def test_a_best_response_is_the_soft_optimum_among_the_others(actions, stochasti
     game = random_game(rng, actions, 5, stochastic, state_rewards=True)
     policies = random_policies(actions, 5, rng)
     for agent, own in enumerate(actions):
-        moves = learner_models.face(game, [policy[None] for policy in policies], agent).moves
-        model = learner_models.best_response(moves, ALPHA, game.gamma)
+        faced = learner_models.face(game, [policy[None] for policy in policies], agent)
+        model = learner_models.best_response(faced, game.ends, ALPHA, game.gamma)
         odds = naive.faced(game, policies, agent)
         for reward in (game.rewards[agent], np.zeros(5), 3 * rng.normal(size=5)):
             logits, slopes = model(reward)
