@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
 from malfl import checks
-from malfl.checks import BoolArray, FloatArray
+from malfl.checks import BoolArray, FloatArray, IntArray
 from malfl.values import freeze
 
 Legal = tuple[BoolArray, ...]
@@ -76,20 +76,24 @@ def discount(gamma: float, transitions: csr_array, ends: BoolArray) -> float:
     if not ends.any():
         raise ValueError("gamma must lie in [0, 1) unless every episode ends, got 1")
     joint = transitions.shape[0] // ends.size
-    rows, reached = transitions.nonzero()
+    rows, after = transitions.nonzero()
     states = rows // joint
-    # From a node that stands for all ends, backwards along moves.
-    final = np.flatnonzero(ends)
-    origins = np.append(reached, np.full(final.size, ends.size))
-    forms = np.ones(origins.size), (origins, np.append(states, final))
-    graph: Any = csr_array(forms, shape=(ends.size + 1,) * 2)
-    order = breadth_first_order(graph, ends.size, return_predecessors=False)
-    if order.size <= ends.size:
-        never = np.setdiff1d(np.arange(ends.size), order)
+    back = reached(ends.size, after, states, np.flatnonzero(ends))
+    if not back.all():
         raise ValueError(
-            f"gamma must be less than 1, got 1: from state {never[0]} no episode ever ends"
+            f"gamma must be less than 1, got 1: from state {int(back.argmin())} no episode ever "
+            "ends"
         )
     return 1.0
+
+
+def reached(states: int, origins: IntArray, targets: IntArray, first: IntArray) -> BoolArray:
+    """Which states (S,) can be come to from the first ones, by moves from origins to targets."""
+    rows = np.append(origins, np.full(first.size, states))
+    moves = np.ones(rows.size), (rows, np.append(targets, first))
+    graph: Any = csr_array(moves, shape=(states + 1,) * 2)
+    order = breadth_first_order(graph, states, return_predecessors=False)
+    return np.isin(np.arange(states), order)
 
 
 def only_legal(policies: FloatArray, legal: BoolArray) -> FloatArray:

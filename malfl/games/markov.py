@@ -12,7 +12,15 @@ from scipy.sparse import csr_array, issparse, sparray, spmatrix
 
 from malfl import checks
 from malfl.checks import BoolArray, FloatArray, IntArray
-from malfl.games.legal import Legal, discount, end_states, legal_actions, only_legal, possible
+from malfl.games.legal import (
+    Legal,
+    discount,
+    end_states,
+    legal_actions,
+    only_legal,
+    possible,
+    reached,
+)
 from malfl.values import Value, freeze, set_fields
 
 Policies = tuple[FloatArray, ...]
@@ -108,6 +116,15 @@ class Dynamics(Value):
     def possible(self) -> BoolArray:
         """Which joint actions may be taken in each state, (S, A); none where an episode ends."""
         mask = possible(self.legal, self.actions, self.ends)
+        freeze(mask)
+        return mask
+
+    @cached_property
+    def reachable(self) -> BoolArray:
+        """Which states play can come to from the start, (S,)."""
+        rows, after = self.transitions.nonzero()
+        first = np.flatnonzero(self.start)
+        mask = reached(self.n_states, rows // self.n_joint_actions, after, first)
         freeze(mask)
         return mask
 

@@ -136,11 +136,12 @@ def entries(dynamics: Dynamics, agent: int, reward_class: RewardClass) -> int:
 def earnable(dynamics: Dynamics, agent: int, reward_class: RewardClass) -> BoolArray:
     """Which entries of a reward of a class can ever be received, (E,).
 
-    Others belong to actions that are not legal, or to actions where an episode ends, but for
-    action 0, whose reward is received there.
+    Others belong to states that play never comes to, to actions that are not legal, or to actions
+    where an episode ends, but for action 0, whose reward is received there.
     """
     received = dynamics.possible.copy()
     received[dynamics.ends, 0] = True
+    received &= dynamics.reachable[:, None]
     codes = earned_by_code(dynamics, agent, reward_class)
     mask = np.zeros(entries(dynamics, agent, reward_class), dtype=bool)
     mask[codes[received.ravel()]] = True
