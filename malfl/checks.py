@@ -308,6 +308,17 @@ def whole(
     return array
 
 
+def truths(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> BoolArray:
+    """Return ``values`` as an array of its own; raise unless they are truth values of ``shape``."""
+    _unmasked(values, name)
+    mask = np.array(values)
+    if mask.dtype != np.bool_ or mask.shape != shape:
+        raise ValueError(
+            f"{name} must be truth values of shape {shape}, got {mask.dtype} of shape {mask.shape}"
+        )
+    return mask
+
+
 def distributions(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> FloatArray:
     """Return ``values`` as floats of ``shape`` whose last axis is a probability distribution.
 

@@ -4,7 +4,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from functools import cache
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -77,6 +77,7 @@ def right() -> dict[str, object]:
         "n": 3, "factors": [1.0], "predicted": log.policies[0][0], "actual": log.policies[0][0],
         "observed": log.policies[0][0], "error": 1.0, "number": 1, "reward_class": "state",
         "rate": 0.01,
+        "env": SimpleNamespace(P=[[[(1.0, 0, 1.0, False)]]], reset=lambda seed: (0, {})),
     }  # fmt: skip
 
 

@@ -43,8 +43,7 @@ def from_gymnasium(env: object, *, gamma: float) -> MarkovGame:
     table = getattr(plain, "P", None)
     if not isinstance(table, Mapping | Sequence) or len(table) == 0:
         raise TypeError(
-            f"env must have a table P[state][action] of outcomes, got {checks.shown(env)}; "
-            "environments without one are recorded, see malfl.record"
+            f"env must have a table P[state][action] of outcomes, got {checks.shown(env)}"
         )
     states, actions = len(table), len(table[0])
     start = _start(plain, states)

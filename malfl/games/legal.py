@@ -19,11 +19,11 @@ Legal = tuple[BoolArray, ...]
 
 def end_states(ends: npt.ArrayLike, states: int) -> BoolArray:
     """The mask (S,) of states whose numbers, or whose mask, are given."""
-    given = np.asarray(ends)
-    if given.dtype == np.bool_ and given.shape == (states,):
-        mask = given.copy()
+    if np.asarray(ends).dtype == np.bool_:
+        mask = checks.truths(ends, "ends", (states,))
     else:
-        numbers = checks.whole(given if given.size else np.zeros(0, int), "ends", 0, states - 1)
+        none = np.size(ends) == 0
+        numbers = checks.whole(np.zeros(0) if none else ends, "ends", 0, states - 1)
         mask = np.isin(np.arange(states), numbers)
     if mask.all():
         raise ValueError("ends must leave a state in which an episode goes on, got all of them")
@@ -43,12 +43,7 @@ def legal_actions(
         if mask is None:
             own = np.ones(shape, dtype=bool)
         else:
-            own = np.array(mask)
-            if own.dtype != np.bool_ or own.shape != shape:
-                raise ValueError(
-                    f"legal[{i}] must be truth values of shape {shape}, got {own.dtype} of shape "
-                    f"{own.shape}"
-                )
+            own = checks.truths(mask, f"legal[{i}]", shape)
         own[ends] = np.arange(size) == 0
         if (none := ~own.any(axis=1)).any():
             raise ValueError(

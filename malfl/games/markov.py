@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array, issparse, sparray, spmatrix
+from scipy.sparse import csr_array, sparray, spmatrix
 
 from malfl import checks
 from malfl.checks import BoolArray, FloatArray, IntArray
@@ -21,6 +21,7 @@ from malfl.games.legal import (
     possible,
     reached,
 )
+from malfl.games.transitions import number_of_states, read_transitions, transition_matrix
 from malfl.values import Value, freeze, set_fields
 
 Policies = tuple[FloatArray, ...]
@@ -84,10 +85,10 @@ class Dynamics(Value):
         if len(actions) == 0:
             raise ValueError("actions must name at least one agent, got none")
         sizes = tuple(checks.count(n, f"actions[{i}]") for i, n in enumerate(actions))
-        states = _number_of_states(transitions, sizes)
-        final = end_states(ends, states)
+        given = read_transitions(transitions, sizes)
+        final = end_states(ends, number_of_states(given))
         masks = legal_actions(legal, sizes, final)
-        matrix = _transition_matrix(transitions, sizes, possible(masks, sizes, final))
+        matrix = transition_matrix(given, possible(masks, sizes, final))
         set_fields(
             self,
             actions=sizes,
@@ -321,112 +322,3 @@ def _start_distribution(start: int | npt.ArrayLike, ends: BoolArray) -> FloatArr
         raise ValueError(f"start may be state {int(over.argmax())}, where an episode ends")
     freeze(distribution)
     return distribution
-
-
-def _number_of_states(
-    transitions: npt.ArrayLike | sparray | spmatrix, actions: tuple[int, ...]
-) -> int:
-    """Of transitions of whatever form; they are looked at in detail later."""
-    if issparse(transitions):
-        return max(int(transitions.shape[0]) // prod(actions), 1)
-    try:
-        return max(len(transitions), 1)  # type: ignore[arg-type]
-    except TypeError:
-        return 1
-
-
-def _transition_matrix(
-    transitions: npt.ArrayLike | sparray | spmatrix, actions: tuple[int, ...], possible: BoolArray
-) -> csr_array:
-    joint = prod(actions)
-    if issparse(transitions):
-        if transitions.ndim != 2 or transitions.dtype.kind not in "iuf":
-            raise TypeError(
-                f"transitions must be a matrix of real numbers, got {transitions.ndim} dimensions "
-                f"of {transitions.dtype}"
-            )
-        checks.sparse(transitions, "transitions")
-        kind = transitions.dtype
-        matrix = csr_array(transitions, dtype=np.float64, copy=True)
-        checks.sparse(matrix, "transitions")
-        rows, states = matrix.shape
-        if states == 0 or rows != states * joint:
-            raise ValueError(
-                f"transitions must have shape (S * {joint}, S) with S >= 1, got {matrix.shape}"
-            )
-    else:
-        array = checks.any_numbers(transitions, "transitions")
-        kind = array.dtype
-        states = array.shape[0] if array.ndim else 0
-        if states == 0:
-            raise ValueError(f"transitions must have at least one state, got shape {array.shape}")
-        if array.dtype.kind in "iu":
-            matrix = _from_table(array, actions, possible)
-        else:
-            matrix = _from_probabilities(checks.finite(array, "transitions"), actions)
-    matrix.sum_duplicates()
-    if not possible.all():
-        matrix.data[np.repeat(~possible.ravel(), np.diff(matrix.indptr))] = 0.0
-        matrix.eliminate_zeros()
-    _check_rows(matrix, joint, checks.rounding_of(kind), possible)
-    matrix.eliminate_zeros()
-    freeze(matrix)
-    return matrix
-
-
-def _from_table(
-    table: npt.NDArray[np.integer], actions: tuple[int, ...], possible: BoolArray
-) -> csr_array:
-    states, joint = table.shape[0], prod(actions)
-    if table.shape not in ((states, joint), (states, *actions)):
-        raise ValueError(
-            f"transitions, a table of next states, must have shape {(states, joint)} "
-            f"or {(states, *actions)}, got {table.shape}"
-        )
-    table = np.where(possible.reshape(table.shape), table, 0)
-    bad = (table < 0) | (table >= states)
-    if bad.any():
-        where = checks.first(bad)
-        raise ValueError(
-            f"transitions{list(where)} is {table[where]}; a next state must lie in 0..{states - 1}"
-        )
-    rows = states * joint
-    return csr_array((np.ones(rows), table.ravel(), np.arange(rows + 1)), shape=(rows, states))
-
-
-def _from_probabilities(array: FloatArray, actions: tuple[int, ...]) -> csr_array:
-    states, joint = array.shape[0], prod(actions)
-    if array.shape not in ((states, joint, states), (states, *actions, states)):
-        raise ValueError(
-            f"transitions, probabilities, must have shape {(states, joint, states)} "
-            f"or {(states, *actions, states)}, got {array.shape}"
-        )
-    rows = array.reshape(states * joint, states)
-    reached = rows != 0
-    ends = np.append(0, reached.sum(axis=1).cumsum())
-    return csr_array((rows[reached], reached.nonzero()[1], ends), shape=rows.shape)
-
-
-def _check_rows(matrix: csr_array, joint: int, rounding: float, possible: BoolArray) -> None:
-    """Raise unless rows of what is possible are distributions.
-
-    Those of narrow floats are put right.
-    """
-    bad = ~np.isfinite(matrix.data) | (matrix.data < 0)
-    if bad.any():
-        entry = checks.first(bad)[0]
-        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
-        raise ValueError(
-            f"transitions from state {row // joint} under joint action {row % joint} to state "
-            f"{matrix.indices[entry]} is {matrix.data[entry]:g}; probabilities must be 0 or more"
-        )
-    sums = matrix.sum(axis=1)
-    off = (np.abs(sums - 1) > rounding) & possible.ravel()
-    if off.any():
-        row = checks.first(off)[0]
-        raise ValueError(
-            f"transitions from state {row // joint} under joint action {row % joint} "
-            f"sum to {sums[row]:.12g}; they must sum to 1"
-        )
-    if rounding > checks.ROUNDING:
-        matrix.data /= np.repeat(sums, np.diff(matrix.indptr))

@@ -49,11 +49,16 @@ def improve(q: npt.ArrayLike, alpha: float, legal: BoolArray | None = None) -> F
     values = checks.finite(q, "q")
     if values.shape[-1:] in ((), (0,)):
         raise ValueError(f"q must have shape (..., A_i) with A_i >= 1, got {values.shape}")
-    if legal is not None and not legal.all():
-        values = np.where(legal, values, np.where(legal, values, -np.inf).max(-1, keepdims=True))
+    if legal is None:
+        allowed = np.ones(values.shape[-1:], dtype=bool)
+    else:
+        allowed = checks.truths(legal, "legal", values.shape[values.ndim - np.ndim(legal) :])
+    if not allowed.all():  # values of others must not matter for what is representable
+        largest = np.where(allowed, values, -np.inf).max(axis=-1, keepdims=True)
+        values = np.where(allowed, values, largest)
     logits, _ = _logits(values, checks.positive(alpha, "alpha"))
-    if legal is not None and not legal.all():
-        logits = np.where(legal, logits, -np.inf)
+    if not allowed.all():
+        logits = np.where(allowed, logits, -np.inf)
     return np.asarray(np.exp(log_softmax(logits, axis=-1)))
 
 
