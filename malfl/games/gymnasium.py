@@ -26,7 +26,7 @@ def from_gymnasium(env: object, *, gamma: float) -> MarkovGame:
     Parameters
     ----------
     env
-        Of `gymnasium.make`, or anything with ``P[state][action]``, a list of (probability, next
+        Of ``gymnasium.make``, or anything with ``P[state][action]``, a list of (probability, next
         state, reward, terminated). Where it has no ``initial_state_distrib``, episodes start where
         ``reset`` says.
     gamma
