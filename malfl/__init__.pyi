@@ -1,3 +1,4 @@
+from . import data as data
 from . import evaluation as evaluation
 from . import games as games
 from . import learners as learners
@@ -5,6 +6,9 @@ from . import play as play
 from . import recovery as recovery
 from . import studies as studies
 from . import theory as theory
+from .data.play_log import PlayLog as PlayLog
+from .data.read_log import DoubtfulLogWarning as DoubtfulLogWarning
+from .data.read_log import read_log as read_log
 from .evaluation.compare import Comparison as Comparison
 from .evaluation.compare import compare as compare
 from .evaluation.metrics import correlation as correlation

@@ -143,6 +143,16 @@ def sequence(values: object, name: str, of: str = "one entry for each agent") ->
     _unmasked(values, name)
 
 
+def texts(values: object, name: str) -> tuple[str, ...]:
+    """Return texts; raise unless that is what they are."""
+    if not isinstance(values, tuple | list):
+        raise TypeError(f"{name} must be a tuple of texts, got {shown(values)}")
+    for k, text in enumerate(values):
+        if not isinstance(text, str):
+            raise TypeError(f"{name}[{k}] must be a text, got {shown(text)}")
+    return tuple(values)
+
+
 def one_per_agent(values: Sequence[object], name: str, agents: int) -> None:
     """Raise unless ``values`` is a sequence of one array for each agent."""
     sequence(values, name)

@@ -844,3 +844,27 @@ def ninety_five(values):
     sd = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1))
     half = {2: 12.7062047, 3: 4.30265273, 4: 3.18244631, 5: 2.77644511}[n] * sd / math.sqrt(n)
     return mean, sd, mean - half, mean + half
+
+
+def episodes_of_rows(rows):
+    """Episodes by iteration, and end states, from rows (iteration, episode, step, state, action,
+    next state, ended): one row after the other.
+
+    A state that an episode ends in, and that something is done in anywhere, has a twin where it
+    ends, numbered after all others.
+    """
+    acted_in = {state for _, _, _, state, *_ in rows}
+    states = 1 + max(max(row[3], row[5]) for row in rows)
+    ended_in = sorted({row[5] for row in rows if row[6]})
+    twins = {s: states + k for k, s in enumerate(s for s in ended_in if s in acted_in)}
+    found, before = [], None
+    for h, k, _, state, action, after, ended in rows:
+        if before is None or before[0] != h:
+            found.append([])
+        if before != (h, k):
+            found[-1].append(([state], []))
+        before = h, k
+        visited, done = found[-1][-1]
+        visited.append(twins.get(after, after) if ended else after)
+        done.append(action)
+    return found, sorted(twins.get(s, s) for s in ended_in)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import malfl
-from malfl import evaluation, games, learners, play, recovery, studies, theory
+from malfl import data, evaluation, games, learners, play, recovery, studies, theory
 from malfl.evaluation import distances, identifiability, metrics
 from malfl.games import classics, gridworlds, soft
 
 ROOMS: tuple[ModuleType, ...] = (
-    games, play, learners, recovery, evaluation, theory, studies,
+    games, play, learners, recovery, evaluation, theory, studies, data,
 )  # fmt: skip
 FILES: tuple[ModuleType, ...] = (
     classics, gridworlds, soft, distances, identifiability, metrics,
@@ -37,7 +37,7 @@ CONSTRUCTED = (
     recovery.UniformWhereUnseen, recovery.Structural, recovery.Replay, recovery.PathLikelihood,
     recovery.LeastSquares, recovery.EvidenceRidge, recovery.Adam, recovery.MiniBatchAdam,
     recovery.LastPolicy, recovery.CausalEntropy, recovery.AsIfAlone, recovery.WithEstimatedRules,
-    malfl.RecoveredReward, theory.Prediction,
+    malfl.RecoveredReward, theory.Prediction, malfl.PlayLog,
 )  # fmt: skip
 
 
@@ -91,6 +91,12 @@ def own(name: str) -> dict[str, object]:
     solver = recovery.LeastSquares()
     squares = {"b": np.arange(16.0) ** 2}
     limited = {"reward": right()["true"], "beta": 0.1}
+    rows = {
+        "iteration": [0, 0, 1],
+        "state": [0, 1, 0],
+        "action": [0, 1, 1],
+        "next_state": [1, 0, 1],
+    }
     chosen = {"agents": [0], "improvements": [1]}
     return {
         "compare": {"reward": reward}, "correlation": {"recovered": reward},
@@ -104,6 +110,8 @@ def own(name: str) -> dict[str, object]:
         "RecoveredReward": vars(reward), "View": vars(log.seen_by(1)), "LearningLog": vars(log),
         "identified_error": {"found": reward, "truth": np.zeros(16)},
         "limit_with_episodes": limited, "limit_from_counts": limited,
+        "read_log": {"source": rows, "game": None, "state": "state"},
+        "PlayLog": vars(malfl.read_log(rows, gamma=0.5)) | {"estimated_rules": True},
         "Prediction": {"guess": np.zeros(16)},
         "Study": {"games": {"a": right()["game"]}}, "AsIfAlone": {"estimator": solver},
         "WithEstimatedRules": {"estimator": solver},

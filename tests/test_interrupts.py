@@ -47,6 +47,13 @@ def large() -> MarkovGame:
 
 
 @cache
+def rows() -> dict[str, np.ndarray]:
+    """A table of many."""
+    number = np.random.default_rng(0).integers(0, 4, size=3 * 10**7).astype(np.int8)
+    return {"state": number, "action": number, "next_state": np.roll(number, -1)}
+
+
+@cache
 def medium() -> MarkovGame:
     """At the limit up to which the dense estimators go."""
     rng = np.random.default_rng(1)
@@ -161,6 +168,7 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
             grid(), grid().uniform_policies(), episodes=20_000, steps=100_000, seed=0
         )
     ),
+    "read_log": lambda: partial(malfl.read_log, rows(), gamma=0.9, window=10**6),
     "most_likely_states": lambda: partial(malfl.most_likely_states, blurred(), 0.01),
     "recover, structural": lambda: recovered("structural", True),
     "recover, replay": lambda: recovered("replay", True),

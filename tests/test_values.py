@@ -90,6 +90,7 @@ def made():
         MaximumLikelihood(), EntropyRegularised(0.2), UniformWhereUnseen(EntropyRegularised()),
         Adaptive(malfl.PathLikelihood(), malfl.Structural()), Annealed(0.2),
         malfl.sensitivity(view, of=0, by=malfl.Structural(0.1)),
+        malfl.PlayLog(game.without_rewards(), log.episodes, 0.5, True, notes=("One note.",)),
     ]  # fmt: skip
     return {type(one).__name__: one for one in several} | {
         "a bystander": bystander,
@@ -113,6 +114,7 @@ NAMES = [
     "EvidenceRidge", "Forecast", "Judgement", "LastPolicy", "LearningLog", "LeastSquares",
     "Features", "LogitFit",
     "MarkovGame", "MaximumLikelihood", "MiniBatchAdam", "NoFit", "PathFit", "PathLikelihood",
+    "PlayLog",
     "Promise", "QLearning", "RandomImprovements", "RecoveredReward", "Replay", "Sensitivity",
     "Smoothing",
     "SoftPolicyIteration", "SoftValueIteration", "Structural", "Training", "UniformWhereUnseen",

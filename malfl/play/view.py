@@ -31,12 +31,14 @@ class View(Value):
     counts: FloatArray  #: (n, S, A), whole numbers
     own_policies: FloatArray | None  #: (n, S, A_observer)
     episodes: tuple[Episodes, ...] | None = None
+    estimated_rules: bool = False  #: whether ``dynamics`` are estimated from these episodes
 
     def __post_init__(self) -> None:
         if type(self.dynamics) is not Dynamics:
             raise TypeError("dynamics must not carry rewards; pass game.without_rewards()")
         if self.alpha is not None:
             set_fields(self, alpha=checks.positive(self.alpha, "alpha"))
+        checks.boolean(self.estimated_rules, "estimated_rules")
         checks.sequence(self.counts, "counts", "an array (S, A) for each iteration")
         shapes = [np.shape(part) for part in self.counts]
         for h, shape in enumerate(shapes):
@@ -69,6 +71,13 @@ class View(Value):
             checks.sequence(self.episodes, "episodes", "one of Episodes for each iteration")
             set_fields(self, episodes=tuple(self.episodes))
             _check_episodes(self.episodes, counts)
+
+    def parts(self) -> dict[str, object]:
+        """As any value's, without what is left to the constructor where rules are known."""
+        parts = super().parts()
+        if not self.estimated_rules:
+            del parts["estimated_rules"]
+        return parts
 
     def _check_possible(self, counts: FloatArray) -> None:
         """Raise if something was counted that cannot be done."""

@@ -63,7 +63,7 @@ def _of_moves(view: View, by: Estimator) -> Iterator[str]:
     """What moves say of the rules, be they known or estimated."""
     if isinstance(by, AsIfAlone):
         return
-    estimated = isinstance(by, WithEstimatedRules)
+    estimated = view.estimated_rules or isinstance(by, WithEstimatedRules)
     off = memory(view) if estimated else surprise(view)
     if off > MOST_SURPRISE:
         how = "depend on earlier states too" if estimated else "are not those of the rules"

@@ -125,7 +125,7 @@ class RecoveredReward(Value):
                 raise ValueError(f"unvisited must have shape (k, 2), got {unvisited.shape}")
         for name in ("compared", "rivals", "sensitive"):
             set_fields(self, **{name: _check_pairs(getattr(self, name), name)})
-        set_fields(self, doubts=_check_texts(self.doubts, "doubts"))
+        set_fields(self, doubts=checks.texts(self.doubts, "doubts"))
         if self.likeliest is not None:
             checks.instance(self.likeliest, Value, "likeliest", "such as Structural()")
         freeze(values, deviation, unvisited, weights, spread)
@@ -232,16 +232,6 @@ def _check_deviation(
     if of is None or deviation.shape != of.shape or (deviation < 0).any():
         raise ValueError(f"{name} must be 0 or more for each of {of_name}")
     return deviation
-
-
-def _check_texts(texts: object, name: str) -> tuple[str, ...]:
-    """Return texts; raise unless that is what they are."""
-    if not isinstance(texts, tuple | list):
-        raise TypeError(f"{name} must be a tuple of texts, got {checks.shown(texts)}")
-    for k, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"{name}[{k}] must be a text, got {checks.shown(text)}")
-    return tuple(texts)
 
 
 def _check_pairs(pairs: object, name: str) -> tuple[tuple[str, float], ...]:

@@ -1,43 +1,71 @@
 """The rules of a game as the moves that were seen show them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
 from malfl import checks
+from malfl.checks import BoolArray
 from malfl.games.markov import Dynamics
+from malfl.play.episodes import Episodes
 from malfl.play.view import View
 from malfl.recovery.by_prefix import PreparedByPrefix
 from malfl.recovery.estimator import Estimator, Prepared, check_estimator
 from malfl.values import Value, set_fields
 
 
-def estimate_rules(view: View) -> Dynamics:
+def estimate_rules(view: View, smoothing: float = 0.0) -> Dynamics:
     """The rules of the game by the moves that were seen: shares of the next states.
 
-    Where a joint action was never tried in a state, every next state counts as equally likely.
-    Start and discount are those of ``view``.
+    Start and discount, and what is legal and where episodes end, are those of ``view``.
+
+    Parameters
+    ----------
+    smoothing
+        So many moves, 0 or more, count as seen before any was: with the shares of all moves from
+        the same state. Where nothing was seen and none count so, every next state is as likely.
 
     Raises
     ------
-    ValueError
-        If episodes were not recorded.
+    TypeError, ValueError
+        If episodes were not recorded, or ``smoothing`` is negative.
     """
     checks.instance(view, View, "view", "see LearningLog.seen_by")
     if view.episodes is None:
         raise ValueError("view has no episodes; learn with record=True")
     dynamics = view.dynamics
-    states, joint = dynamics.n_states, dynamics.n_joint_actions
-    parts = []
-    for played in view.episodes:
-        before, actions, after = played.moves()
+    return Dynamics(
+        actions=dynamics.actions,
+        transitions=shares_of_moves(view.episodes, dynamics.possible, smoothing),
+        start=dynamics.start,
+        gamma=dynamics.gamma,
+        ends=dynamics.ends,
+        legal=dynamics.legal,
+    )
+
+
+def shares_of_moves(
+    played: Sequence[Episodes], possible: BoolArray, smoothing: float = 0.0
+) -> csr_array:
+    """Shares of next states (S * A, S), as `estimate_rules`, of what is possible, (S, A)."""
+    smoothing = checks.not_negative(smoothing, "smoothing")
+    states, joint = possible.shape
+    moves = csr_array((states * joint, states), dtype=np.float64)
+    for each in played:
+        before, actions, after = each.moves()
         seen_once = (np.ones(after.size), (before * joint + actions, after))
-        parts.append(csr_array(coo_array(seen_once, shape=(states * joint, states))))
-    moves = csr_array(sum(parts[1:], start=parts[0]))
+        moves = moves + csr_array(coo_array(seen_once, shape=moves.shape))
+    if smoothing > 0:
+        state_of = np.repeat(np.arange(states), joint)
+        of_state = csr_array((np.ones(state_of.size), (state_of, np.arange(state_of.size)))) @ moves
+        shares = smoothing / np.maximum(of_state.sum(axis=1), 1)
+        usual = csr_array(of_state * shares[:, None])
+        moves = csr_array(moves + usual[state_of])
     total = np.asarray(moves.sum(axis=1))
     moves.data /= np.repeat(total, np.diff(moves.indptr))
-    (never,) = np.nonzero(total == 0)
+    (never,) = np.nonzero((total == 0) & possible.ravel())
     checks.memory(32 * never.size * states, f"{never.size} unseen moves", "observe more episodes")
     anywhere = csr_array(
         (
@@ -46,14 +74,7 @@ def estimate_rules(view: View) -> Dynamics:
         ),
         shape=moves.shape,
     )
-    return Dynamics(
-        actions=dynamics.actions,
-        transitions=csr_array(moves + anywhere),
-        start=dynamics.start,
-        gamma=dynamics.gamma,
-        ends=dynamics.ends,
-        legal=dynamics.legal,
-    )
+    return csr_array(moves + anywhere)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""Episodes of a table as those of a game that shows in them: its turns, ends and moves."""
+
+import numpy as np
+
+from malfl.checks import BoolArray, IntArray
+from malfl.data.codebook import Codebooks
+from malfl.data.play_log import PlayLog
+from malfl.data.played import UNKNOWN, Played, as_episodes, without_open_ends
+from malfl.games.legal import possible
+from malfl.games.markov import Dynamics
+from malfl.recovery.rules import shares_of_moves
+
+END = "end"
+
+
+def log_by_moves(played: Played, books: Codebooks, gamma: float, smoothing: float) -> PlayLog:
+    """The log, with rules estimated from its moves.
+
+    Raises
+    ------
+    ValueError
+        If an agent acts in a state in one row and does not in another, or no game has such rules.
+    """
+    states, sizes = books.sizes
+    played, names = _with_ends(played, states, books.states.labels)
+    played, note = without_open_ends(played)
+    states = max(states, int(played.last.max(initial=0)) + 1)
+    ends = np.zeros(states, dtype=bool)
+    ends[played.last[played.ended]] = True
+    legal = tuple(_legal(played, i, states, size) for i, size in enumerate(sizes))
+    actions = [np.maximum(own, 0) for own in played.actions]
+    episodes = as_episodes(played, actions, states, sizes)
+    mask = possible(legal, sizes, ends)
+    first = np.concatenate([each.packed.codes[each.packed.ends[:-1]] for each in episodes])
+    start = np.bincount(first // mask.shape[1], minlength=states)
+    tried = np.sum([each.counts() > 0 for each in episodes], axis=0) > 0
+    dynamics = Dynamics(
+        actions=sizes, transitions=shares_of_moves(episodes, mask, smoothing),
+        start=start / start.sum(), gamma=gamma, ends=ends, legal=legal,
+    )  # fmt: skip
+    never = int((mask & ~tried).sum())
+    notes = [] if note is None else [note]
+    if never:
+        notes.append(
+            f"{never} of {int(mask.sum())} pairs of state and joint action were never tried; where "
+            "they lead is not known, and what is assumed is the usual from the same state."
+        )
+    return PlayLog(
+        dynamics=dynamics, episodes=episodes, estimated_rules=True, states=names, notes=tuple(notes)
+    )
+
+
+def _with_ends(
+    played: Played, states: int, names: tuple[str, ...] | None
+) -> tuple[Played, tuple[str, ...] | None]:
+    """Episodes that end in states of their own, and the names of states with these.
+
+    Such a state is needed where an episode ended in a state that something was done in, before or
+    later, and where nobody says in which state it ended.
+    """
+    acted_in = np.zeros(states, dtype=bool)
+    acted_in[played.states] = True
+    ended, last = played.ended & (played.lengths > 0), played.last.copy()
+    twins = np.unique(last[ended & ((last == UNKNOWN) | acted_in[last])])
+    for k, state in enumerate(twins):
+        last[ended & (played.last == state)] = states + k
+    if names is not None:
+        names += tuple(END if k == UNKNOWN else f"{END} in {names[k]}" for k in twins)
+    return played._replace(last=last, ended=ended), names
+
+
+def _legal(played: Played, agent: int, states: int, actions: int) -> BoolArray:
+    """What an agent may do, (S, A_i): everything, or nothing where it does not act."""
+    own: IntArray = played.actions[agent]
+    mask, resting = np.ones((states, actions), dtype=bool), own < 0
+    if not resting.any():
+        return mask
+    idle = np.zeros(states, dtype=bool)
+    idle[played.states[resting]] = True
+    both = idle[played.states] & ~resting
+    if both.any():
+        step = int(np.argmax(both))
+        state = played.states[step]
+        other = int(np.argmax(resting & (played.states == state)))
+        raise ValueError(
+            f"agent {agent} acts in state {state} in row {played.row_of(step)} and not in row "
+            f"{played.row_of(other)}; a state must say whose turn it is"
+        )
+    mask[idle] = np.arange(actions) == 0
+    return mask
