@@ -9,6 +9,7 @@ from . import theory as theory
 from .data.play_log import PlayLog as PlayLog
 from .data.read_log import DoubtfulLogWarning as DoubtfulLogWarning
 from .data.read_log import read_log as read_log
+from .data.reward_table import reward_table as reward_table
 from .evaluation.compare import Comparison as Comparison
 from .evaluation.compare import compare as compare
 from .evaluation.metrics import correlation as correlation
@@ -27,6 +28,7 @@ from .learners.random_improvements import RandomImprovements as RandomImprovemen
 from .learners.soft_policy_iteration import SoftPolicyIteration as SoftPolicyIteration
 from .learners.soft_policy_iteration import iterate_exactly as iterate_exactly
 from .learners.soft_value_iteration import SoftValueIteration as SoftValueIteration
+from .pictures import plot_reward as plot_reward
 from .play.episodes import Episodes as Episodes
 from .play.misread import most_likely_states as most_likely_states
 from .play.sampling import sample_counts as sample_counts

@@ -153,6 +153,23 @@ def texts(values: object, name: str) -> tuple[str, ...]:
     return tuple(values)
 
 
+def names(values: object, name: str, size: int) -> tuple[str, ...]:
+    """Return so many texts; raise unless that is what they are."""
+    found = texts(values, name)
+    if len(found) != size:
+        raise ValueError(f"{name} must be {size} names, got {len(found)}")
+    return found
+
+
+def action_names(values: object, shape: tuple[int, ...]) -> tuple[str, ...] | None:
+    """Return names for the actions of a reward of this shape, if there are any."""
+    if values is None:
+        return None
+    if len(shape) == 1:
+        raise ValueError(f"actions must be None for a reward of the state, got {shown(values)}")
+    return names(values, "actions", shape[1])
+
+
 def one_per_agent(values: Sequence[object], name: str, agents: int) -> None:
     """Raise unless ``values`` is a sequence of one array for each agent."""
     sequence(values, name)

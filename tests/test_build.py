@@ -61,6 +61,7 @@ class Book:
             self.command(), env=self.environment(), cwd=self.folder,
             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        print(run.stdout)  # which is shown if the test fails
         ran = {name for name in ("one", "two") if f"{name}: done" in run.stdout}
         return run.returncode, ran, run.stdout
 

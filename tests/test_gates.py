@@ -99,6 +99,7 @@ def own(name: str) -> dict[str, object]:
     }
     chosen = {"agents": [0], "improvements": [1]}
     return {
+        "reward_table": {"reward": reward}, "plot_reward": {"reward": reward},
         "compare": {"reward": reward}, "correlation": {"recovered": reward},
         "normalised": {"reward": np.arange(3.0)}, "interval": {"values": [1.0, 2.0]},
         "pearson": squares, "spearman": squares, "epic": squares, "starc": squares,

@@ -24,7 +24,7 @@ BEGUN = 0.3  # seconds until the interrupt
 
 #: What only goes over its arguments some few times, whatever they are.
 SHORT = {
-    "from_gymnasium",
+    "from_gymnasium", "reward_table", "plot_reward", "example_log",
     "correlation", "interval", "normalised", "pearson", "prediction_half_width", "spearman",
     "epic", "lfl", "ma_lfl", "positions", "improve", "improve_all", "induced_mdp",
     "marginal_backup", "marginal_soft_q", "soft_q", "soft_return", "soft_value",

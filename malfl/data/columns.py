@@ -83,6 +83,7 @@ def find_columns(
             return usual if usual in present else None
         return _present(name, usual, present, table)
 
+    where = _present(state, "state", present, table)
     several = _per_agent(action, "action", present, table)
     if not several:
         raise ValueError(
@@ -100,7 +101,7 @@ def find_columns(
         )
     names = Columns(
         found(iteration, "iteration"), found(episode, "episode"), found(step, "step"),
-        _present(state, "state", present, table), several, found(next_state, "next_state"),
+        where, several, found(next_state, "next_state"),
         found(ended, "ended"), who,
     )  # fmt: skip
     used = [name for part in names for name in (part if isinstance(part, tuple) else [part])]

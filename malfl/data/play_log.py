@@ -44,11 +44,11 @@ class PlayLog(Value):
         for h, played in enumerate(self.episodes):
             checks.instance(played, Episodes, f"episodes[{h}]", "see Episodes.from_lists")
         if self.states is not None:
-            set_fields(self, states=_names(self.states, "states", dynamics.n_states))
+            set_fields(self, states=checks.names(self.states, "states", dynamics.n_states))
         if self.actions is not None:
             checks.one_per_agent(self.actions, "actions", dynamics.n_agents)
             names = [
-                _names(names, f"actions[{i}]", size)
+                checks.names(names, f"actions[{i}]", size)
                 for i, (names, size) in enumerate(zip(self.actions, dynamics.actions, strict=True))
             ]
             set_fields(self, actions=tuple(names))
@@ -95,10 +95,3 @@ class PlayLog(Value):
 
     def __repr__(self) -> str:
         return f"<PlayLog: {self.summary().splitlines()[0]}>"
-
-
-def _names(names: object, what: str, size: int) -> tuple[str, ...]:
-    found = checks.texts(names, what)
-    if len(found) != size:
-        raise ValueError(f"{what} must be {size} names, got {len(found)}")
-    return found

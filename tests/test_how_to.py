@@ -1,0 +1,73 @@
+"""The how-to pages: their programs run, and come to what the pages say."""
+
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import malfl
+from malfl.cli import app
+
+PAGES = Path(__file__).parents[1] / "book" / "how-to"
+WISHES = {"b3": -1.0, "c2": 0.5, "d1": 1.0, "d4": 2.0}
+
+
+def blocks(page, kind):
+    return re.findall(rf"```{kind}\n(.*?)```", (PAGES / f"{page}.md").read_text(), re.DOTALL)
+
+
+class TestFromALog:
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    def test_the_program_of_the_mouse_makes_the_log(self, folder):
+        (program,) = blocks("from-a-log", r"\{code-block\} python\n:caption: mouse.py\n")
+        assert "malfl" not in program
+        exec(compile(program, "mouse.py", "exec"), {})
+        assert (folder / "mouse.csv").read_bytes() == malfl.data.example_log().read_bytes()
+
+    def test_the_first_rows_are_those_shown(self):
+        text = (PAGES / "from-a-log.md").read_text()
+        shown = [[cell.strip() for cell in row.split("|")[1:-1]]
+                 for row in re.findall(r"^\| .*\|$", text, re.MULTILINE)]  # fmt: skip
+        header, _, *rows = shown
+        lines = malfl.data.example_log().read_text().splitlines()
+        assert [",".join(header), *(",".join(row) for row in rows)] == lines[: 1 + len(rows)]
+
+    def test_the_commands(self, folder):
+        (commands,) = blocks("from-a-log", "bash")
+        for command in commands.splitlines():
+            name, *given = command.split()
+            assert name == "malfl"
+            run = CliRunner().invoke(app, given)
+            assert run.exit_code == 0, run.output
+        assert "Verdict: sound" in run.output
+        (drawn,) = re.findall(r"`malfl (plot .*?)`", (PAGES / "from-a-log.md").read_text())
+        assert CliRunner().invoke(app, drawn.split()).exit_code == 0
+        assert {path.name for path in folder.rglob("*.*")} == {
+            "mouse.csv", "map.png", "reward.npz", "reward.csv", "reward.png"
+        }  # fmt: skip
+
+    def test_the_program_and_what_it_finds(self, folder):
+        malfl_log = malfl.data.example_log().read_text()
+        (folder / "mouse.csv").write_text(malfl_log)
+        (program,) = blocks("from-a-log", "python")
+        names = {"malfl": malfl}
+        exec(program, names)
+        plt.close("all")
+        assert len(program.splitlines()) <= 5
+        log, reward = names["log"], names["reward"]
+        assert reward.verdict == "sound"
+        wishes = np.array([WISHES.get(room, 0.0) for room in log.states])
+        assert np.corrcoef(reward.values, wishes)[0, 1] > 0.95
+        order = names["table"].sort_values("reward").state.tolist()
+        assert order[-3:] == ["c2", "d1", "d4"]
+        assert order[0] == "b3"
+        known = malfl.read_log("mouse.csv", gamma=0.9, alpha=0.5)
+        scaled = malfl.recover(known.seen_by(None), of=0).values
+        np.testing.assert_allclose(scaled - scaled.mean(), wishes - wishes.mean(), atol=0.5)
