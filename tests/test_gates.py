@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from test_pettingzoo import Nim
 
 import malfl
 from malfl import data, evaluation, games, learners, play, recovery, studies, theory
@@ -111,6 +112,7 @@ def own(name: str) -> dict[str, object]:
         "RecoveredReward": vars(reward), "View": vars(log.seen_by(1)), "LearningLog": vars(log),
         "identified_error": {"found": reward, "truth": np.zeros(16)},
         "limit_with_episodes": limited, "limit_from_counts": limited,
+        "from_pettingzoo": {"env": Nim(), "key": None, "most_states": 10},
         "read_log": {"source": rows, "game": None, "state": "state"},
         "PlayLog": vars(malfl.read_log(rows, gamma=0.5)) | {"estimated_rules": True},
         "Prediction": {"guess": np.zeros(16)},

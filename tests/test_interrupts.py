@@ -12,11 +12,12 @@ from functools import cache, partial
 import numpy as np
 import pytest
 from test_gates import public
+from test_pettingzoo import Nim
 
 import malfl
 from malfl import Dynamics, MarkovGame, learners, progress, recovery, studies, theory
 from malfl.evaluation import distances, identifiability
-from malfl.games import gridworlds, soft
+from malfl.games import from_pettingzoo, gridworlds, soft
 from malfl.theory import bounds
 
 HEARD = 1.0  # second
@@ -44,6 +45,12 @@ def large() -> MarkovGame:
         actions=(2, 2), transitions=rng.integers(0, states, size=(states, 4)), start=0, gamma=0.9,
         rewards=rng.normal(size=(2, states)),
     )  # fmt: skip
+
+
+class Endless(Nim):
+    """So many stones that nobody gets to the end of them."""
+
+    stones = 10**6
 
 
 @cache
@@ -168,6 +175,7 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
             grid(), grid().uniform_policies(), episodes=20_000, steps=100_000, seed=0
         )
     ),
+    "from_pettingzoo": lambda: partial(from_pettingzoo, Endless(), gamma=0.9, most_states=10**9),
     "read_log": lambda: partial(malfl.read_log, rows(), gamma=0.9, window=10**6),
     "most_likely_states": lambda: partial(malfl.most_likely_states, blurred(), 0.01),
     "recover, structural": lambda: recovered("structural", True),
