@@ -6,7 +6,7 @@ from malfl.checks import FloatArray
 from malfl.games.markov import MarkovGame
 from malfl.recovery.classes import earnable
 from malfl.recovery.reward import RecoveredReward, RewardClass
-from malfl.recovery.shown import likeness
+from malfl.recovery.shown import MOST_ENTRIES, NOTHING, likeness, shown_directions
 
 
 def identified_correlation(reward: RecoveredReward, game: MarkovGame, agent: int) -> float:
@@ -27,9 +27,16 @@ def identified_correlation(reward: RecoveredReward, game: MarkovGame, agent: int
 
 
 def known_throughout(reward: RecoveredReward, game: MarkovGame, agent: int) -> bool:
-    """Whether a reward is known wherever one can be received."""
+    """Whether a reward is known wherever one can be received and improvements can show it.
+
+    In games too large to tell what they can show, wherever one can be received.
+    """
     known = np.isfinite(reward.values).ravel()
-    return bool(known[earnable(game, agent, reward.reward_class)].all())
+    needed = earnable(game, agent, reward.reward_class)
+    if (needed & ~known).any() and known.size <= MOST_ENTRIES:
+        shown = shown_directions(game, agent, reward.reward_class)
+        needed &= (np.abs(shown) > NOTHING).any(axis=1)
+    return bool(known[needed].all())
 
 
 def narrowed(true: FloatArray, game: MarkovGame, agent: int) -> tuple[FloatArray, RewardClass]:
