@@ -175,8 +175,6 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
             grid(), grid().uniform_policies(), episodes=20_000, steps=100_000, seed=0
         )
     ),
-    "from_pettingzoo": lambda: partial(from_pettingzoo, Endless(), gamma=0.9, most_states=10**9),
-    "read_log": lambda: partial(malfl.read_log, rows(), gamma=0.9, window=10**6),
     "most_likely_states": lambda: partial(malfl.most_likely_states, blurred(), 0.01),
     "recover, structural": lambda: recovered("structural", True),
     "recover, replay": lambda: recovered("replay", True),
@@ -230,6 +228,8 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "errors_of_forecast": lambda: (
         lambda: studies.errors_of_forecast(grid(), ENDLESS, 0, malfl.MiniBatchAdam(), 0)
     ),
+    "read_log": lambda: partial(malfl.read_log, rows(), gamma=0.9, window=10**6),
+    "from_pettingzoo": lambda: partial(from_pettingzoo, Endless(), gamma=0.9, most_states=10**9),
 }
 
 

@@ -102,7 +102,7 @@ def as_episodes(
 ) -> tuple[Episodes, ...]:
     """The episodes of each iteration, those without steps left out."""
     joint = prod(sizes)
-    kind = np.min_scalar_type(states * joint - 1)
+    kind, wide = np.min_scalar_type(states * joint - 1), np.min_scalar_type(states * joint)
     iterations, ends = int(played.iteration[-1]) + 1, played.ends
     found = []
     bounds = np.searchsorted(played.iteration, np.arange(iterations + 1))
@@ -110,14 +110,16 @@ def as_episodes(
         progress.advance()
         first, last = (0 if at == 0 else int(ends[at - 1]) for at in (begin, end))
         some = slice(first, last)
-        codes = played.states[some].astype(kind)
+        codes = played.states[some].astype(wide)
         for own, size in zip(actions, sizes, strict=True):
-            codes *= kind.type(size)
-            codes += own[some].astype(kind)
+            codes *= wide.type(size)
+            codes += own[some].astype(wide)
         lengths, left = played.lengths[begin:end], played.last[begin:end]
         some_steps = lengths > 0
         steps = Steps(
-            codes, np.append(0, lengths[some_steps].cumsum()), left[some_steps].astype(kind)
+            codes.astype(kind, copy=False),
+            np.append(0, lengths[some_steps].cumsum()),
+            left[some_steps].astype(kind),
         )
         found.append(Episodes.from_packed(steps, states, joint))
     return tuple(found)

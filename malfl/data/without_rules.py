@@ -32,7 +32,7 @@ def log_by_moves(played: Played, books: Codebooks, gamma: float, smoothing: floa
     episodes = as_episodes(played, actions, states, sizes)
     mask = possible(legal, sizes, ends)
     first = np.concatenate([each.packed.codes[each.packed.ends[:-1]] for each in episodes])
-    start = np.bincount(first // mask.shape[1], minlength=states)
+    start = np.bincount(first.astype(np.int64) // mask.shape[1], minlength=states)
     tried = np.sum([each.counts() > 0 for each in episodes], axis=0) > 0
     dynamics = Dynamics(
         actions=sizes, transitions=shares_of_moves(episodes, mask, smoothing),

@@ -429,6 +429,13 @@ def test_what_a_log_says_of_itself():
     assert read.notes[-1] in read.summary()
 
 
+def test_as_many_actions_as_a_byte_holds():
+    actions = np.arange(256)
+    rows = {"state": 0 * actions, "action": actions, "next_state": 0 * actions}
+    read = malfl.read_log(rows, gamma=0.9, window=200)
+    assert np.concatenate([each.moves()[1] for each in read.episodes]).tolist() == actions.tolist()
+
+
 def test_names_are_as_many_as_what_they_name():
     game, log = played()
     read = malfl.read_log(table(log), game=game)

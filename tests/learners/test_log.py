@@ -18,7 +18,8 @@ from malfl import (
 def test_a_view_holds_only_what_assumption_3_4_allows(hom, hom_log):
     seen = hom_log.seen_by(1)
     assert {f.name for f in fields(View)} == {
-        "observer", "dynamics", "alpha", "counts", "own_policies", "episodes"
+        "observer", "dynamics", "alpha", "counts", "own_policies", "episodes",
+        "estimated_rules",
     }  # fmt: skip
     assert not hasattr(seen.dynamics, "rewards")
     np.testing.assert_array_equal(seen.own_policies, hom_log.policies[1][:-1])
