@@ -18,7 +18,7 @@ class Codebook:
     """The codes of one kind of thing, such as the states, as a table shows them batch by batch.
 
     Whole numbers are codes already. Labels get theirs in the order in which they come; `in_order`
-    says how to change them to those of the sorted labels.
+    turns these into those of the sorted labels.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Codebook:
         self._codes = {label: code for code, label in enumerate(self._labels)}
         self._text: bool | None = None
         self._seen = np.zeros(len(self._labels), dtype=np.int64)
-        self._first_row = np.zeros(len(self._labels), dtype=np.int64)
+        self._first_row: list[int] = []  # of labels that were not given
         self.largest = len(self._labels) - 1  #: code
 
     def codes(self, column: pa.Array, name: str, row: int) -> IntArray:
@@ -98,26 +98,26 @@ class Codebook:
             column = pc.dictionary_encode(column.cast(pa.large_string()))
         inside = column.indices.fill_null(NONE).to_numpy(zero_copy_only=False).astype(np.int64)
         new = np.full(len(column.dictionary) + 1, NONE)
-        for k, label in enumerate(column.dictionary.to_pylist()):
-            where = np.flatnonzero(inside == k) if label not in self._codes else None
-            if where is not None and where.size:
+        labels = column.dictionary.to_pylist()
+        for k, first in zip(*np.unique(inside, return_index=True), strict=True):
+            if k == NONE:
+                continue
+            label = labels[k]
+            if label not in self._codes:
                 if self._fixed:
                     raise ValueError(
-                        f"column '{name}' is {label!r} in row {row + int(where[0])}, which is none "
+                        f"column '{name}' is {label!r} in row {row + int(first)}, which is none "
                         f"of the {self._what} {checks.shown(self._labels)}"
                     )
-                self._add(label, row + int(where[0]))
-            new[k] = self._codes.get(label, NONE)
+                self._codes[label] = len(self._labels)
+                self._labels.append(label)
+                self._first_row.append(row + int(first))
+            new[k] = self._codes[label]
         found: IntArray = new[inside]
         counted = np.bincount(found[found >= 0], minlength=len(self._labels))
-        self._seen += counted
+        counted[: len(self._seen)] += self._seen
+        self._seen = counted
         return found
-
-    def _add(self, label: str, row: int) -> None:
-        self._codes[label] = len(self._labels)
-        self._labels.append(label)
-        self._seen = np.append(self._seen, 0)
-        self._first_row = np.append(self._first_row, row)
 
 
 class Codebooks(NamedTuple):
@@ -163,14 +163,13 @@ class Codebooks(NamedTuple):
         return tuple(said for book in (self.states, *self.actions) for said in book.seen_once())
 
 
-def whole(column: pa.Array, name: str, row: int, at_least: int = 0) -> IntArray:
+def whole(column: pa.Array, name: str, row: int) -> IntArray:
     """A column of whole numbers, `NONE` where an entry is missing.
 
     Raises
     ------
     TypeError, ValueError
-        If there are no numbers in it, or one that is not whole, less than ``at_least`` or too
-        large.
+        If there are no numbers in it, or one that is not whole, negative or too large.
     """
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
@@ -179,7 +178,7 @@ def whole(column: pa.Array, name: str, row: int, at_least: int = 0) -> IntArray:
     missing = column.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
     values = column.fill_null(0).to_numpy(zero_copy_only=False)
     values = np.where(missing, 0, values) if missing.any() else values
-    bad = (values < at_least) | (values >= MOST_CODES)
+    bad = (values < 0) | (values >= MOST_CODES)
     if values.dtype.kind == "f":
         bad |= values != np.floor(values)
     bad &= ~missing
@@ -187,7 +186,7 @@ def whole(column: pa.Array, name: str, row: int, at_least: int = 0) -> IntArray:
         where = int(np.argmax(bad))
         raise ValueError(
             f"column '{name}' is {values[where]:g} in row {row + where}; it must hold whole "
-            f"numbers from {at_least} to {MOST_CODES - 1}"
+            f"numbers from 0 to {MOST_CODES - 1}"
         )
     return np.where(missing, NONE, values.astype(np.int64))
 

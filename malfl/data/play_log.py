@@ -13,8 +13,6 @@ from malfl.play.episodes import Episodes
 from malfl.play.view import View
 from malfl.values import Value, freeze, set_fields
 
-SHOWN = 8  # notes of one kind
-
 
 @dataclass(frozen=True, eq=False)
 class PlayLog(Value):

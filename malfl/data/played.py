@@ -1,7 +1,6 @@
 """Episodes as a table shows them, on their way to `malfl.Episodes`."""
 
 import itertools
-from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 from malfl import progress
 from malfl.checks import BoolArray, IntArray
 from malfl.data.codebook import Codebooks
+from malfl.games.markov import Dynamics
 from malfl.kernels.steps import Steps
 from malfl.play.episodes import Episodes
 
@@ -43,6 +43,15 @@ class Played(NamedTuple):
         return int(self.first_row[episode] + self.lengths[episode])
 
 
+class Found(NamedTuple):
+    """What a table comes to, by known rules or estimated ones."""
+
+    dynamics: Dynamics
+    episodes: tuple[Episodes, ...]  # of each iteration
+    states: tuple[str, ...] | None  # names, if there are any
+    notes: tuple[str, ...]
+
+
 def in_order(played: Played, books: Codebooks) -> Played:
     """The same episodes, labels numbered in their order."""
     return played._replace(
@@ -74,11 +83,11 @@ def in_iterations(played: Played, window: int | None) -> Played:
     )
 
 
-def without_open_ends(played: Played) -> tuple[Played, str | None]:
-    """Episodes without steps of which nobody knows where they led, and a note of how many."""
+def without_open_ends(played: Played) -> tuple[Played, tuple[str, ...]]:
+    """Episodes without steps of which nobody knows where they led; a note of how many, if any."""
     open_ = (played.last == UNKNOWN) & (played.lengths > 0)
     if not open_.any():
-        return played, None
+        return played, ()
     steps = played.ends[open_] - 1
     last = played.last.copy()
     last[open_] = played.states[steps]
@@ -91,16 +100,15 @@ def without_open_ends(played: Played) -> tuple[Played, str | None]:
         last=last,
         ended=played.ended & ~open_,
     )
-    return shorter, (
+    note = (
         f"The last step of {len(steps)} of {len(last)} episodes is left out, as nothing says where "
         "it led; a column 'next_state' would."
     )
+    return shorter, (note,)
 
 
-def as_episodes(
-    played: Played, actions: Sequence[IntArray], states: int, sizes: tuple[int, ...]
-) -> tuple[Episodes, ...]:
-    """The episodes of each iteration, those without steps left out."""
+def as_episodes(played: Played, states: int, sizes: tuple[int, ...]) -> tuple[Episodes, ...]:
+    """The episodes of each iteration, those without steps left out; everybody has an action."""
     joint = prod(sizes)
     kind, wide = np.min_scalar_type(states * joint - 1), np.min_scalar_type(states * joint)
     iterations, ends = int(played.iteration[-1]) + 1, played.ends
@@ -111,7 +119,7 @@ def as_episodes(
         first, last = (0 if at == 0 else int(ends[at - 1]) for at in (begin, end))
         some = slice(first, last)
         codes = played.states[some].astype(wide)
-        for own, size in zip(actions, sizes, strict=True):
+        for own, size in zip(played.actions, sizes, strict=True):
             codes *= wide.type(size)
             codes += own[some].astype(wide)
         lengths, left = played.lengths[begin:end], played.last[begin:end]

@@ -2,18 +2,19 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 from malfl import checks, progress
 from malfl.data.assemble import Assembler
 from malfl.data.codebook import Codebooks
 from malfl.data.columns import Columns, Reader, find_columns
-from malfl.data.play_log import SHOWN, PlayLog
+from malfl.data.play_log import PlayLog
 from malfl.data.played import Played, in_iterations, in_order
 from malfl.data.tables import Source, Table, open_table
-from malfl.data.with_rules import log_by_rules
-from malfl.data.without_rules import log_by_moves
+from malfl.data.with_rules import found_by_rules
+from malfl.data.without_rules import found_by_moves
 from malfl.games.markov import Dynamics
+
+SHOWN = 8  # labels that come once, in a warning
 
 
 class DoubtfulLogWarning(UserWarning):
@@ -106,16 +107,19 @@ def read_log(
     played = in_order(_read(table, columns, books), books)
     played = in_iterations(played, window)
     if game is not None:
-        log = log_by_rules(played, books, game)
+        found = found_by_rules(played, books, game)
     else:
         assert gamma is not None
-        log = log_by_moves(played, books, gamma, smoothing)
+        found = found_by_moves(played, books, gamma, smoothing)
     once = books.seen_once()
     if once:
         warnings.warn(
             f"labels may be misspelt: {'; '.join(once[:SHOWN])}", DoubtfulLogWarning, stacklevel=2
         )
-    return replace(log, alpha=alpha, actions=books.action_names, notes=log.notes + once)
+    return PlayLog(
+        found.dynamics, found.episodes, alpha, game is None, found.states, books.action_names,
+        found.notes + once,
+    )  # fmt: skip
 
 
 def _check_rules(game: Dynamics | None, gamma: float | None) -> None:

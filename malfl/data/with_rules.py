@@ -4,15 +4,14 @@ import numpy as np
 
 from malfl.checks import IntArray
 from malfl.data.codebook import Codebooks
-from malfl.data.play_log import PlayLog
-from malfl.data.played import UNKNOWN, Played, as_episodes, without_open_ends
+from malfl.data.played import UNKNOWN, Found, Played, as_episodes, without_open_ends
 from malfl.games.markov import Dynamics, MarkovGame
-from malfl.kernels.moves import first_forbidden
 from malfl.play.episodes import Episodes
+from malfl.recovery.moves import forbidden_move
 
 
-def log_by_rules(played: Played, books: Codebooks, game: Dynamics) -> PlayLog:
-    """The log of a game.
+def found_by_rules(played: Played, books: Codebooks, game: Dynamics) -> Found:
+    """Episodes of a game.
 
     Raises
     ------
@@ -21,23 +20,13 @@ def log_by_rules(played: Played, books: Codebooks, game: Dynamics) -> PlayLog:
         rules forbid.
     """
     _check_states(played, books, game)
-    actions = _actions(played, game)
+    played = played._replace(actions=_actions(played, game))
     _check_ends(played, game)
-    played = _last_by_rules(played, actions, game)
-    shorter, note = without_open_ends(played)
-    if note is not None:
-        actions = _actions(shorter, game)
-    episodes = as_episodes(shorter, actions, game.n_states, game.actions)
-    step = 0
-    for each in episodes:
-        _check_moves(each, step, shorter, game)
-        step += each.steps
-    return PlayLog(
-        dynamics=game.without_rewards() if isinstance(game, MarkovGame) else game,
-        episodes=episodes,
-        states=books.states.labels,
-        notes=() if note is None else (note,),
-    )
+    played, notes = without_open_ends(_last_by_rules(played, game))
+    episodes = as_episodes(played, game.n_states, game.actions)
+    _check_moves(episodes, played, game)
+    dynamics = game.without_rewards() if isinstance(game, MarkovGame) else game
+    return Found(dynamics, episodes, books.states.labels, notes)
 
 
 def _check_states(played: Played, books: Codebooks, game: Dynamics) -> None:
@@ -113,12 +102,14 @@ def _check_ends(played: Played, game: Dynamics) -> None:
         )
 
 
-def _last_by_rules(played: Played, actions: tuple[IntArray, ...], game: Dynamics) -> Played:
+def _last_by_rules(played: Played, game: Dynamics) -> Played:
     """With the states in which episodes were left, where the last step leads to one only."""
     moves = game.transitions
     (open_,) = np.nonzero((played.last == UNKNOWN) & (played.lengths > 0))
     steps = played.ends[open_] - 1
-    joint = np.ravel_multi_index([own[steps].astype(np.int64) for own in actions], game.actions)
+    joint = np.ravel_multi_index(
+        [own[steps].astype(np.int64) for own in played.actions], game.actions
+    )
     rows = played.states[steps].astype(np.int64) * game.n_joint_actions + joint
     begin = moves.indptr[rows]
     only = moves.indptr[rows + 1] - begin == 1
@@ -127,16 +118,13 @@ def _last_by_rules(played: Played, actions: tuple[IntArray, ...], game: Dynamics
     return played._replace(last=last)
 
 
-def _check_moves(episodes: Episodes, before: int, played: Played, game: Dynamics) -> None:
+def _check_moves(episodes: tuple[Episodes, ...], played: Played, game: Dynamics) -> None:
     """Raise if a step leads where the rules say that it cannot."""
-    moves = game.transitions.sorted_indices()
-    states, _ = game.code_parts(0)
-    packed = episodes.packed
-    found = first_forbidden(packed, states, moves.indptr, moves.indices, 0, len(packed.codes))
-    if (step := int(found)) >= 0:
-        state, action, after = (int(part[step]) for part in episodes.moves())
+    wrong = forbidden_move(episodes, game)
+    if wrong is not None:
+        step = sum(each.steps for each in episodes[: wrong.iteration]) + wrong.step
         raise ValueError(
-            f"joint action {action} led from state {state} to state {after} in row "
-            f"{played.row_of(before + step)}, which the rules of game forbid; without game, rules "
-            "are estimated"
+            f"joint action {wrong.action} led from state {wrong.state} to state {wrong.after} in "
+            f"row {played.row_of(step)}, which the rules of game forbid; without game, rules are "
+            "estimated"
         )

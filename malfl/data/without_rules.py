@@ -4,8 +4,7 @@ import numpy as np
 
 from malfl.checks import BoolArray, IntArray
 from malfl.data.codebook import Codebooks
-from malfl.data.play_log import PlayLog
-from malfl.data.played import UNKNOWN, Played, as_episodes, without_open_ends
+from malfl.data.played import UNKNOWN, Found, Played, as_episodes, without_open_ends
 from malfl.games.legal import possible
 from malfl.games.markov import Dynamics
 from malfl.recovery.rules import shares_of_moves
@@ -13,8 +12,8 @@ from malfl.recovery.rules import shares_of_moves
 END = "end"
 
 
-def log_by_moves(played: Played, books: Codebooks, gamma: float, smoothing: float) -> PlayLog:
-    """The log, with rules estimated from its moves.
+def found_by_moves(played: Played, books: Codebooks, gamma: float, smoothing: float) -> Found:
+    """Episodes, with rules estimated from their moves.
 
     Raises
     ------
@@ -23,13 +22,13 @@ def log_by_moves(played: Played, books: Codebooks, gamma: float, smoothing: floa
     """
     states, sizes = books.sizes
     played, names = _with_ends(played, states, books.states.labels)
-    played, note = without_open_ends(played)
+    played, notes = without_open_ends(played)
     states = max(states, int(played.last.max(initial=0)) + 1)
     ends = np.zeros(states, dtype=bool)
     ends[played.last[played.ended]] = True
     legal = tuple(_legal(played, i, states, size) for i, size in enumerate(sizes))
-    actions = [np.maximum(own, 0) for own in played.actions]
-    episodes = as_episodes(played, actions, states, sizes)
+    played = played._replace(actions=tuple(np.maximum(own, 0) for own in played.actions))
+    episodes = as_episodes(played, states, sizes)
     mask = possible(legal, sizes, ends)
     first = np.concatenate([each.packed.codes[each.packed.ends[:-1]] for each in episodes])
     start = np.bincount(first.astype(np.int64) // mask.shape[1], minlength=states)
@@ -39,15 +38,12 @@ def log_by_moves(played: Played, books: Codebooks, gamma: float, smoothing: floa
         start=start / start.sum(), gamma=gamma, ends=ends, legal=legal,
     )  # fmt: skip
     never = int((mask & ~tried).sum())
-    notes = [] if note is None else [note]
     if never:
-        notes.append(
+        notes += (
             f"{never} of {int(mask.sum())} pairs of state and joint action were never tried; where "
-            "they lead is not known, and what is assumed is the usual from the same state."
+            "they lead is not known, and what is assumed is the usual from the same state.",
         )
-    return PlayLog(
-        dynamics=dynamics, episodes=episodes, estimated_rules=True, states=names, notes=tuple(notes)
-    )
+    return Found(dynamics, episodes, names, notes)
 
 
 def _with_ends(

@@ -1,5 +1,6 @@
 """Whether the moves that were seen are those of the rules, or of any rules."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,9 @@ from scipy.special import xlogy
 
 from malfl import progress
 from malfl.checks import FloatArray, IntArray
+from malfl.games.markov import Dynamics
 from malfl.kernels.moves import first_forbidden
+from malfl.play.episodes import Episodes
 from malfl.play.view import View
 from malfl.recovery.deviance import expected_deviance
 
@@ -25,22 +28,40 @@ def check_moves(view: View, begin: int = 0) -> None:
     begin
         The first iteration to look at.
     """
-    dynamics, joint = view.dynamics, view.dynamics.n_joint_actions
+    dynamics = view.dynamics
+    wrong = forbidden_move((view.episodes or ())[begin:], dynamics)
+    if wrong is not None:
+        raise ValueError(
+            f"view holds a move that its dynamics forbid: in iteration {begin + wrong.iteration}, "
+            f"step {wrong.step}, joint action {wrong.action} led from state {wrong.state} to state "
+            f"{wrong.after}; transitions must be of shape (S, A, S) with S = {dynamics.n_states} "
+            f"and A = {dynamics.n_joint_actions}, or estimated from the moves, see "
+            "malfl.WithEstimatedRules"
+        )
+
+
+class Move(NamedTuple):
+    """One move, and where it was made."""
+
+    iteration: int
+    step: int  # of the iteration
+    state: int
+    action: int  # of all agents together
+    after: int
+
+
+def forbidden_move(episodes: Sequence[Episodes], dynamics: Dynamics) -> Move | None:
+    """The first move of the iterations' episodes that the rules forbid; None if there is none."""
     states, _ = dynamics.code_parts(0)
     moves = dynamics.transitions.sorted_indices()
-    for h, played in enumerate((view.episodes or ())[begin:], begin):
+    for h, played in enumerate(episodes):
         for first in range(0, played.steps, CALL_STEPS):
             progress.advance()
             end = min(first + CALL_STEPS, played.steps)
             given = played.packed, states, moves.indptr, moves.indices, first, end
             if (step := int(first_forbidden(*given))) >= 0:
-                before, actions, after = (int(part[step]) for part in played.moves())
-                raise ValueError(
-                    f"view holds a move that its dynamics forbid: in iteration {h}, step {step}, "
-                    f"joint action {actions} led from state {before} to state {after}; transitions "
-                    f"must be of shape (S, A, S) with S = {dynamics.n_states} and A = {joint}, or "
-                    "estimated from the moves, see malfl.WithEstimatedRules"
-                )
+                return Move(h, step, *(int(part[step]) for part in played.moves()))
+    return None
 
 
 def surprise(view: View) -> float:
