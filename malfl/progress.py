@@ -104,28 +104,36 @@ def interruptible(function: Callable[P, T]) -> Callable[P, T]:
 
 def _apart(function: Callable[[], T]) -> T:
     """Call a function in another thread and wait for it, an interrupt, or a sign to stop."""
-    future: Future[T] = Future()
     within, stopped, context = _here(), threading.Event(), copy_context()
     work = _Work(stopped.is_set, within=within, counted=within is not None and within.counted)
+    results: list[T] = []
+    errors: list[BaseException] = []
+    # A plain lock: an interrupt may leave a future's locked, and the other thread waits for ever.
+    at_work = threading.Lock()
+    at_work.acquire()
 
     def call() -> None:
         HERE.apart = True
         try:
             with _working(work):
-                future.set_result(context.run(function))
+                results.append(context.run(function))
         except BaseException as error:
-            future.set_exception(error)
+            errors.append(error)
+        finally:
+            at_work.release()
 
     thread = threading.Thread(target=call, name=APART, daemon=True)
     try:
         thread.start()  # an interrupt may come while it does
-        while not wait([future], timeout=GLANCE).done:
+        while not at_work.acquire(timeout=GLANCE):
             advance()
     except BaseException:
         stopped.set()
-        wait([future], timeout=PATIENCE)
+        at_work.acquire(timeout=PATIENCE)
         raise
-    return future.result()
+    if errors:
+        raise errors.pop()
+    return results.pop()
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 import inspect
 import os
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
@@ -265,6 +267,13 @@ def test_an_interrupt_is_heard(case):
     assert time.monotonic() - sent[0] < HEARD
     # What a stopped thread was busy with ends by itself, at its next step.
     give_up = time.monotonic() + 60
-    while any(thread.name == progress.APART for thread in threading.enumerate()):
-        assert time.monotonic() < give_up
+    while (left := at_work()) and time.monotonic() < give_up:
         time.sleep(0.05)
+    stacks = sys._current_frames()
+    assert not left, ["".join(traceback.format_stack(stacks[thread])) for thread in left]
+
+
+def at_work() -> list[int]:
+    """Threads that still run; an interrupt of `start` may leave one listed that never began."""
+    threads = [one for one in threading.enumerate() if one.name == progress.APART]
+    return [one.ident for one in threads if one.ident is not None and one.is_alive()]
