@@ -114,6 +114,68 @@ def replay(
                 value[s, earned] += share * step
 
 
+class Ledger(NamedTuple):
+    """Values of a learner as far as they depend on a reward, without what is always zero.
+
+    A state's values depend on the numbers ``columns[starts[s]:starts[s + 1]]``; the slopes of
+    (s, a) in these begin at ``rows[s * A_i + a]``.
+    """
+
+    starts: IntArray  #: (S + 1,)
+    columns: IntArray  #: (P,), sorted in each state
+    rows: IntArray  #: (S * A_i + 1,)
+    earned_starts: IntArray  #: (S * A + 1,), of each code in ``earned``
+    earned: IntArray  #: sorted numbers of which a step of a code earns something ...
+    weights: FloatArray  #: ... and how much
+    slopes: FloatArray  #: (R,), updated
+    constants: FloatArray  #: (S * A_i,), updated
+    value: FloatArray  #: (P,), expectations of the slopes under the policy, updated
+    worth: FloatArray  #: (S,), and of the constants, updated
+
+
+@njit(cache=True, nogil=True)
+def replay_patterned(
+    steps: Steps, learner: Learner, begin: int, end: int, update: Update, ledger: Ledger
+) -> None:
+    """As `replay`, for values that depend on few numbers of the reward each.
+
+    What a state's values depend on holds all that those of the states after it depend on.
+    """
+    (codes, ends, last), (states, pairs) = steps, learner
+    policy, bonus, entropy, gamma, beta, executed, falling, visits = update
+    starts, columns, rows, earned_starts, earned, weights = ledger[:6]
+    slopes, constants, value, worth = ledger[6:]
+    first, beyond = np.searchsorted(ends, begin, "right") - 1, np.searchsorted(ends, end)
+    for episode in range(first, beyond):
+        final = ends[episode + 1]
+        for t in range(max(begin, ends[episode]), min(end, final)):
+            code = codes[t]
+            s, i = states[code], pairs[code]
+            step = _step(beta, falling, visits, i)
+            after = states[codes[t + 1]] if t + 1 < final else np.int64(last[episode])
+            taken = executed and t + 1 < final
+            j = pairs[codes[t + 1]] if taken else 0
+            ahead = constants[j] + bonus[j] if taken else worth[after] + entropy[after]
+            source, shift = (slopes, rows[j]) if taken else (value, starts[after])
+            share, own = policy[i], rows[i]
+            k, beyond_k = starts[after], starts[after + 1]
+            e, beyond_e = earned_starts[code], earned_starts[code + 1]
+            for n in range(starts[s], starts[s + 1]):
+                target = 0.0
+                if k < beyond_k and columns[k] == columns[n]:
+                    target = gamma * source[shift + k - starts[after]]
+                    k += 1
+                if e < beyond_e and earned[e] == columns[n]:
+                    target += weights[e]
+                    e += 1
+                change = step * (target - slopes[own + n - starts[s]])
+                slopes[own + n - starts[s]] += change
+                value[n] += share * change
+            change = step * (gamma * ahead - constants[i])
+            constants[i] += change
+            worth[s] += share * change
+
+
 @njit(cache=True, nogil=True)
 def replay_errors(
     steps: Steps,

@@ -126,9 +126,10 @@ def _of_one_policy(found: RecoveredReward, view: View, of: int) -> float:
     the prior of a reward.
     """
     states, own = view.dynamics.n_states, view.dynamics.actions[of]
-    matter = shown_directions(view.dynamics, of, "state").shape[1] > 0
     many = _slopes(view, of) * states * own > MOST_SLOPES
-    if not matter or (many and found.reward_class == "state"):
+    if many and found.reward_class == "state":
+        return -np.inf
+    if shown_directions(view.dynamics, of, "state").shape[1] == 0:
         return -np.inf
     shape = view.iterations - 1, states, own
     slopes = np.broadcast_to(np.eye(states * own).reshape(*shape[1:], -1), (*shape, states * own))

@@ -14,13 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from numpy.linalg import cholesky, inv
-from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg import cho_solve
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.recovery.classes import Space
+from malfl.recovery.patterns import PatternedSlopes
 from malfl.recovery.prior import PRIOR_SCALE, Posterior, integrate
 from malfl.recovery.reading import read
 from malfl.recovery.reward import (
@@ -30,6 +31,7 @@ from malfl.recovery.reward import (
     RecoveredReward,
     determination_of,
 )
+from malfl.recovery.slopes import Slopes
 from malfl.recovery.trust import Promise, informed
 from malfl.values import Value, freeze
 
@@ -48,20 +50,36 @@ ROUNDING = 1e-12  # between actions, relative to the largest slope
 class AffineLogits:
     """Logits of an agent's policies pi_1, pi_2, ...: ``slopes @ reward + constants``."""
 
-    slopes: FloatArray  #: (H, S, A_i, K), by each of the K numbers of the reward
+    #: (H, S, A_i, K), by each of the K numbers of the reward.
+    slopes: FloatArray | PatternedSlopes
     constants: FloatArray  #: (H, S, A_i)
     known: npt.NDArray[np.bool_]  #: (H, S, A_i), where the learner had a value to improve by
     variances: FloatArray  #: (H, S, A_i), of errors that are known to be there
 
     def policies(self, reward: FloatArray) -> FloatArray:
         """The improved policies, (H, S, A_i), if the agent has this reward."""
-        return np.asarray(softmax(self.slopes @ reward + self.constants, axis=-1))
+        if isinstance(self.slopes, PatternedSlopes):
+            logits = self.slopes.at(reward)
+        else:
+            logits = np.asarray(self.slopes @ reward)
+        return np.asarray(softmax(logits + self.constants, axis=-1))
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers K the reward is."""
+        if isinstance(self.slopes, PatternedSlopes):
+            return self.slopes.numbers
+        return int(self.slopes.shape[-1])
 
     def first(self, improvements: int) -> "AffineLogits":
         """The first so many of them."""
         return replace(
             self,
-            slopes=self.slopes[:improvements],
+            slopes=(
+                self.slopes.first(improvements)
+                if isinstance(self.slopes, PatternedSlopes)
+                else self.slopes[:improvements]
+            ),
             constants=self.constants[:improvements],
             known=self.known[:improvements],
             variances=self.variances[:improvements],
@@ -97,7 +115,7 @@ class LogitFit(Value):
 class _Choices(NamedTuple):
     """Choices among actions, G of them: those (h, s) with anything to learn from."""
 
-    slopes: FloatArray  # (G, A_i, K), in units of alpha
+    slopes: Slopes  # (G, A_i, K), in units of alpha
     constants: FloatArray  # (G, A_i)
     counts: FloatArray  # (G, A_i)
     known: npt.NDArray[np.bool_]  # (G, A_i)
@@ -153,10 +171,13 @@ def recover_from_logits(
     choices = _informative(logits, counts, alpha)
     search = _Search(choices)
     found = _posterior(search)
-    space = Space("state", logits.slopes.shape[-1]) if space is None else space
-    shown = informed(search.information) if shown is None else shown
-    touched = _centred(choices).max(axis=(0, 1)) > ROUNDING * np.abs(choices.slopes).max()
-    reading = read(found, touched, alpha, space, logits.slopes.shape[1], shown)
+    space = Space("state", logits.numbers) if space is None else space
+    if shown is None:
+        shown = informed(search.information)
+        if space.basis is not None:
+            shown = np.linalg.qr(space.basis @ shown)[0]
+    touched = choices.slopes.apart(choices.known) > ROUNDING * choices.slopes.largest()
+    reading = read(found, touched, alpha, space, logits.constants.shape[1], shown)
     return RecoveredReward(
         values=reading.values,
         reward_class=space.reward_class,
@@ -193,7 +214,7 @@ def glance_at_logits(
         As `recover_from_logits` does.
     """
     search = _Search(_informative(logits, counts, alpha))
-    best = np.zeros(logits.slopes.shape[-1]), -np.inf
+    best = np.zeros(logits.numbers), -np.inf
     for error in errors:
         search.error = error
         search.climb(PRIOR_SCALE)
@@ -285,7 +306,10 @@ class _Search:
         self._enough = GAIN + np.finfo(np.float64).eps * float(self._total.sum())
         self._pull = np.zeros_like(choices.counts)
         self._linearised: float | None = None  # for which variance of errors
-        self._factored = 0.0, np.zeros((0, 0))  # for which prior, and the factor
+        self._factored: tuple[float, FloatArray] = (
+            0.0,
+            np.zeros((0, 0)),
+        )  # for which prior, and the factor
 
     def climb(self, prior: float) -> bool:
         """Find them for this deviation of the prior; whether they were found."""
@@ -333,9 +357,8 @@ class _Search:
     def slope_by_error(self, prior: float) -> float:
         """How the evidence rises with the variance of errors, from where it was linearised."""
         back = self._half.swapaxes(1, 2) @ self._inverse.swapaxes(1, 2)
-        rows = (back @ self._rows).reshape(-1, len(self.reward))
-        part = solve_triangular(self._factor(prior), rows.T, lower=True)
-        return 0.5 * float((self._pull**2).sum() - (back**2).sum() + (part**2).sum())
+        carried = cho_solve((self._factor(prior), True), self._rows.mixed(back).square())
+        return 0.5 * float((self._pull**2).sum() - (back**2).sum() + np.trace(carried))
 
     def _factor(self, prior: float) -> FloatArray:
         """The lower Cholesky factor of the reward's information, the prior's included."""
@@ -343,13 +366,13 @@ class _Search:
             matrix, size = self.information.copy(), len(self.reward)
             rounding = np.finfo(np.float64).eps * size * float(np.diag(matrix).max())
             matrix.flat[:: size + 1] += prior**-2 + rounding
-            self._factored = prior, cholesky(matrix)
+            self._factored = prior, np.asarray(cholesky(matrix))
         return self._factored[1]
 
     def _logits(self, reward: FloatArray, pull: FloatArray, error: float) -> FloatArray:
         given = self._choices
         errors = (given.variances + error) * pull
-        return np.asarray(given.constants + given.slopes @ reward + errors)
+        return np.asarray(given.constants + given.slopes.at(reward) + errors)
 
     def _log_odds(self, logits: FloatArray) -> FloatArray:
         # SciPy's log_softmax takes three times as long for so few actions.
@@ -370,7 +393,7 @@ class _Search:
         given = self._choices
         odds = self._log_odds(self._logits(self.reward, self._pull, error))
         rest = given.counts - self._total * np.exp(odds)
-        by_reward = np.tensordot(rest, given.slopes, 2) - self.reward / prior**2
+        by_reward = given.slopes.along(rest) - self.reward / prior**2
         by_pull = (given.variances + error) * (rest - self._pull)
         return float(by_reward @ along + (by_pull * pulled).sum())
 
@@ -397,27 +420,19 @@ class _Search:
         rest = np.where(given.known, (given.counts - expected) / scaled, 0.0)
         rest -= roots * (roots * rest).sum(axis=-1, keepdims=True)
         response = (half @ (logits - given.constants)[..., None])[..., 0] + rest
-        self._rows = self._inverse @ (half @ given.slopes)
+        self._rows = given.slopes.mixed(half).mixed(self._inverse)
         self._response = (self._inverse @ response[..., None])[..., 0]
-        flat = self._rows.reshape(-1, self._rows.shape[-1])
-        self.information = flat.T @ flat  # of one array with itself, for half the work
-        self._along = flat.T @ self._response.ravel()
+        self.information = self._rows.square()
+        self._along = self._rows.along(self._response)
         self._factored = 0.0, self.information
         self._size = float(np.log(np.diagonal(factor, axis1=1, axis2=2)).sum())
 
     def _target(self, prior: float) -> tuple[FloatArray, FloatArray]:
         """The likeliest reward and pulls, counts taken for normal."""
         reward = cho_solve((self._factor(prior), True), self._along)
-        rest = self._response - self._rows @ reward
+        rest = self._response - self._rows.at(reward)
         white = (self._inverse.swapaxes(1, 2) @ rest[..., None])[..., 0]
         return reward, (self._half.swapaxes(1, 2) @ white[..., None])[..., 0]
-
-
-def _centred(choices: _Choices) -> FloatArray:
-    """How far slopes are from the mean over known actions, (G, A_i, K)."""
-    known = choices.known[..., None]
-    mean = (choices.slopes * known).sum(axis=1, keepdims=True) / known.sum(axis=1, keepdims=True)
-    return np.asarray(np.abs(choices.slopes - mean) * known)
 
 
 def _informative(logits: AffineLogits, counts: FloatArray, alpha: float) -> _Choices:
@@ -425,16 +440,22 @@ def _informative(logits: AffineLogits, counts: FloatArray, alpha: float) -> _Cho
         raise ValueError(f"counts must have shape {logits.constants.shape}, got {counts.shape}")
     counts = np.where(logits.known, counts, 0.0)
     chosen = (logits.known.sum(axis=-1) > 1) & (counts.sum(axis=-1) > 0)
-    known = logits.known[chosen]
+    if isinstance(logits.slopes, PatternedSlopes):
+        states, policies = np.nonzero(chosen.T)
+        slopes = logits.slopes.chosen(policies, states)
+    else:
+        policies, states = np.nonzero(chosen)
+        slopes = Slopes.of(logits.slopes[policies, states])
+    known = logits.known[policies, states]
     choices = _Choices(
-        alpha * np.where(known[..., None], logits.slopes[chosen], 0.0),
-        np.where(known, logits.constants[chosen], 0.0),
-        counts[chosen],
+        slopes.times(alpha, known),
+        np.where(known, logits.constants[policies, states], 0.0),
+        counts[policies, states],
         known,
-        np.where(known, logits.variances[chosen], 0.0),
+        np.where(known, logits.variances[policies, states], 0.0),
     )
-    largest = _centred(choices).max(initial=0.0)
-    if largest <= ROUNDING * np.abs(choices.slopes).max(initial=0.0):
+    largest = choices.slopes.apart(known).max(initial=0.0)
+    if largest <= ROUNDING * choices.slopes.largest():
         raise NothingToLearnError(
             "the improved policies do not depend on the reward, or were not seen; "
             "there is nothing to learn from"

@@ -42,7 +42,7 @@ from malfl.recovery.reward import (
     RewardClass,
     determination_of,
 )
-from malfl.recovery.shown import shown_directions
+from malfl.recovery.shown import promised_directions
 from malfl.recovery.trust import Promise, informed
 from malfl.values import Value, freeze, set_fields
 
@@ -185,7 +185,7 @@ class _Prepared:
 
     def reward(self, improvements: int) -> RecoveredReward:
         """See `Prepared`."""
-        shown = shown_directions(self._view.dynamics, self._agent, self._space.reward_class)
+        shown = promised_directions(self._view.dynamics, self._agent, self._space.reward_class)
         fit = recover_from_path(
             self._model(improvements), self._counts[1 : improvements + 1], self._view.unit,
             self._prior, shown, self._space,

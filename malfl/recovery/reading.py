@@ -8,7 +8,7 @@ import numpy.typing as npt
 from malfl.checks import FloatArray
 from malfl.recovery.classes import Space
 from malfl.recovery.prior import Posterior
-from malfl.recovery.trust import Promise, deviations, promise
+from malfl.recovery.trust import Promise, deviations, deviations_of, promise
 
 
 class Reading(NamedTuple):
@@ -46,7 +46,7 @@ def read(
         said = promise(found, shown, touched)
         return Reading(values.reshape(shape), alpha * off.reshape(shape), None, None, said)
     known = ~(basis != 0)[:, ~touched].any(axis=1)
-    off = deviations(basis @ covariance @ basis.T, known)
+    off = deviations_of(basis, covariance, known)
     spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     units = alpha if space.units is None else alpha * space.units
     return Reading(

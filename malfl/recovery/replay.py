@@ -15,7 +15,7 @@ from malfl.checks import FloatArray
 from malfl.games.legal import or_uniform
 from malfl.games.markov import Policies
 from malfl.games.soft import entropy_bonus
-from malfl.kernels.replay import Update, replay, replay_errors
+from malfl.kernels.replay import Update, replay_errors
 from malfl.kernels.steps import Learner as Codes
 from malfl.play.view import View
 from malfl.recovery.classes import RewardSpace, Space, check_space, earned_by_code, space_of
@@ -24,15 +24,14 @@ from malfl.recovery.likeliest import Likeliest
 from malfl.recovery.logit import AffineLogits, glance_at_logits, recover_from_logits
 from malfl.recovery.next_policy import exact_next_policy
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
+from malfl.recovery.replayed_values import passes, values_of
 from malfl.recovery.reward import NothingToLearnError, RecoveredReward
-from malfl.recovery.shown import shown_directions
+from malfl.recovery.shown import promised_directions
 from malfl.recovery.step_size import SMALL_ERRORS, likeliest_step_size, settled
 from malfl.recovery.structural import empty_logits
 from malfl.values import Value, set_fields
 
 SEARCH_STEPS = 2_000_000  # by which a step size is found; the first two improvements at least
-BLOCK_BYTES = 2**20  # of the rows that a pass updates; they should stay in the cache
-PASS_STEPS = 2**16  # in one call of a kernel, some milliseconds
 
 
 @dataclass(frozen=True)
@@ -188,15 +187,16 @@ class Replayed:
         self._codes = Codes(*view.dynamics.code_parts(agent))
         self._space = space
         self._entries = earned_by_code(view.dynamics, agent, space.reward_class)
-        self._logits = empty_logits(view.dynamics, len(self._counts), agent, space.numbers)
+        self._values = values_of(view.dynamics, agent, space)
+        self._logits = empty_logits(
+            view.dynamics, len(self._counts), agent, self._values.room(len(self._counts))
+        )
         self._done, self._rough = 0, rough
+        self._last: FloatArray | None = None  # reward that the improvements so far showed
         pairs = view.dynamics.n_states * view.dynamics.actions[agent]
-        # Values to begin with, or of the policy before, if kept: none but where an episode ends.
-        self._values = np.zeros((pairs, space.entries + 1))
         ended = np.flatnonzero(view.dynamics.ends)
         self._ended = ended * view.dynamics.actions[agent]
         self._final = self._entries[ended * view.dynamics.n_joint_actions]
-        self._values[self._ended, self._final] = 1.0
         self._errors = np.zeros((2, pairs))
         self._visits = np.zeros(pairs)
         self._agent = agent
@@ -204,7 +204,7 @@ class Replayed:
     def reward(self, improvements: int) -> RecoveredReward:
         """The reward by the first so many improvements; see `recover_from_logits`."""
         logits, counts = self.logits(improvements), self._counts[1 : improvements + 1]
-        shown = shown_directions(self._view.dynamics, self._agent, self._space.reward_class)
+        shown = promised_directions(self._view.dynamics, self._agent, self._space.reward_class)
         alpha = self._view.unit
         return recover_from_logits(logits, counts, alpha, self._space, self._beta, shown)
 
@@ -225,28 +225,9 @@ class Replayed:
         alpha, steps = self._view.unit, self._episodes[h].packed
         update, logits = self._update(h), self._logits
         states, own = self._policies.shape[1:]
-        passes = [
-            (begin, min(begin + PASS_STEPS, len(steps.codes)))
-            for begin in range(0, len(steps.codes), PASS_STEPS)
-        ]
-        numbers = self._space.entries
-        columns = numbers + 1
-        width = min(columns, max(16, BLOCK_BYTES // (8 * states * (own + 1))))
-        q = self._values if self._kept else self._values.copy()
-        for column in range(0, columns, width):
-            rows = np.ascontiguousarray(q[:, column : column + width])
-            value = (update.policy[:, None] * rows).reshape(states, own, -1).sum(axis=1)
-            update.visits[:] = self._visits
-            for begin, end in passes:
-                replay(
-                    steps, self._codes, self._entries, numbers, begin, end, update, column, rows,
-                    value,
-                )  # fmt: skip
-                progress.advance(end - begin if column == 0 else 0)
-            q[:, column : column + width] = rows
-        slopes = self._space.by_numbers(q[:, :-1]) / alpha
-        logits.slopes[h] = slopes.reshape(logits.slopes[h].shape)
-        logits.constants[h] = q[:, -1].reshape(states, own) / alpha
+        update.visits[:] = self._visits
+        self._values.learn(steps, update, self._kept)
+        self._values.write(logits, h, alpha)
         logits.known[h] = self._view.dynamics.legal[self._agent] & (len(steps.codes) > 0)
         self._done = h + 1
         reward = self._so_far()
@@ -254,7 +235,7 @@ class Replayed:
             worth, variance = self._errors if self._kept else self._errors.copy()
             worth[self._ended] = reward[self._final]
             update.visits[:] = self._visits
-            for begin, end in passes:
+            for begin, end in passes(steps):
                 replay_errors(
                     steps, self._codes, self._entries, begin, end, update, reward, worth, variance
                 )
@@ -278,9 +259,12 @@ class Replayed:
         done = self._done
         if self._rough is not None:
             return self._rough
+        if self._values.patterned and done & (done - 1):  # looked for where the data have doubled
+            return self._last
         if done < len(self._counts):
             counts, alpha = self._counts[1 : done + 1], self._view.unit
             with suppress(NothingToLearnError):
                 found, _ = glance_at_logits(self._logits.first(done), counts, alpha, SMALL_ERRORS)
-                return self._space.reward(found)
+                self._last = self._space.reward(found)
+                return self._last
         return None

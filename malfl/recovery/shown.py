@@ -9,6 +9,7 @@ from malfl import progress
 from malfl.checks import FloatArray
 from malfl.games.legal import only_legal
 from malfl.games.markov import Dynamics
+from malfl.recovery.classes import entries
 from malfl.recovery.learned_values import exact_values, process_of
 from malfl.recovery.reward import RANK_TOLERANCE, REWARD_CLASSES, RewardClass
 
@@ -16,6 +17,7 @@ Classed = tuple[FloatArray, RewardClass]
 """The values of a reward, (S,), (S, A_i) or (S, A), and its class."""
 
 MOST_ENTRIES = 1000  # of a reward; a decomposition of more takes long
+MOST_DECOMPOSED = 4000  # and of one whose verdict is about these directions
 NOTHING = 1e-9  # of a reward scaled to 1
 OPPONENTS = 4  # policies of the others, drawn at random, that stand for all; of joint actions more
 _KNOWN: WeakKeyDictionary[Dynamics, dict[tuple[int, RewardClass], FloatArray]] = WeakKeyDictionary()
@@ -54,6 +56,15 @@ def shown_directions(dynamics: Dynamics, agent: int, reward_class: RewardClass) 
         floor = RANK_TOLERANCE**2 * max(float(sizes.max()), 0.0)
         known[agent, reward_class] = axes[:, sizes > floor]
     return known[agent, reward_class]
+
+
+def promised_directions(
+    dynamics: Dynamics, agent: int, reward_class: RewardClass
+) -> FloatArray | None:
+    """The same, as far as it is told: None in games too large for it."""
+    if entries(dynamics, agent, reward_class) > MOST_DECOMPOSED:
+        return None
+    return shown_directions(dynamics, agent, reward_class)
 
 
 def identified_part(

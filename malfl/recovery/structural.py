@@ -22,9 +22,10 @@ from malfl.recovery.learned_values import (
 )
 from malfl.recovery.likeliest import Likeliest
 from malfl.recovery.logit import AffineLogits, LogitFit, glance_at_logits, recover_from_logits
+from malfl.recovery.patterns import PatternedSlopes
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
-from malfl.recovery.shown import shown_directions
+from malfl.recovery.shown import promised_directions
 from malfl.recovery.step_size import SMALL_ERRORS, likeliest_step_size, settled
 from malfl.values import Value, set_fields
 
@@ -103,7 +104,7 @@ class _Prepared:
         logits = self._logits(some, beta)
         if beta is not None:
             self._add_errors(logits, some, beta, self._rough(logits, some), ROUNDS)
-        shown = shown_directions(self._view.dynamics, self._agent, self._space.reward_class)
+        shown = promised_directions(self._view.dynamics, self._agent, self._space.reward_class)
         found = recover_from_logits(logits, self._seen(some), alpha, self._space, beta, shown)
         return settled(found) if self._estimator.beta is None else found
 
@@ -142,7 +143,12 @@ class _Prepared:
     def _logits(self, some: Sequence[int], beta: float | None) -> AffineLogits:
         """Of some improvements, by the number of the policy that was improved."""
         view, space = self._view, self._space
-        logits = empty_logits(view.dynamics, len(some), self._agent, space.numbers)
+        logits = empty_logits(
+            view.dynamics,
+            len(some),
+            self._agent,
+            room(view.dynamics, len(some), self._agent, space.numbers),
+        )
         for k, h in enumerate(some):
             slopes, constants = self._values(h, beta)
             _set(logits, k, space.by_numbers(slopes), constants, view.unit)
@@ -189,13 +195,21 @@ class _Prepared:
         return self._processes[h]
 
 
-def empty_logits(dynamics: Dynamics, number: int, agent: int, numbers: int) -> AffineLogits:
-    """Room for the logits of so many policies of an agent, by so many numbers of a reward."""
+def room(dynamics: Dynamics, number: int, agent: int, numbers: int) -> FloatArray:
+    """Room for the slopes of so many policies of an agent, in so many numbers of a reward."""
     states, own = dynamics.n_states, dynamics.actions[agent]
     size = 8 * number * states * own * (numbers + 1)
     checks.memory(size, f"logits of {number} policies and {states} states", "use a smaller game")
+    return np.zeros((number, states, own, numbers))
+
+
+def empty_logits(
+    dynamics: Dynamics, number: int, agent: int, slopes: FloatArray | PatternedSlopes
+) -> AffineLogits:
+    """Logits of so many policies of an agent, to be filled."""
+    states, own = dynamics.n_states, dynamics.actions[agent]
     return AffineLogits(
-        np.zeros((number, states, own, numbers)),
+        slopes,
         np.zeros((number, states, own)),
         np.ones((number, states, own), dtype=bool),
         np.zeros((number, states, own)),
@@ -226,7 +240,8 @@ def structural_logits(
     checks.choice(reward_class, "reward_class", REWARD_CLASSES)
     numbers = entries(dynamics, agent, reward_class)
     histories = checks.histories(policies, "policies", dynamics.n_states, dynamics.actions)
-    logits = empty_logits(dynamics, len(histories[agent]), agent, numbers)
+    number = len(histories[agent])
+    logits = empty_logits(dynamics, number, agent, room(dynamics, number, agent, numbers))
     for h in range(len(histories[agent])):
         now = [history[h] for history in histories]
         process = process_of(dynamics, now, agent, alpha, reward_class)
@@ -263,5 +278,7 @@ def _set(
     logits: AffineLogits, h: int, slopes: FloatArray, constants: FloatArray, alpha: float
 ) -> None:
     """Put values (S * A_i, ...) in for improvement ``h``."""
-    logits.slopes[h] = slopes.reshape(logits.slopes[h].shape) / alpha
+    given = logits.slopes
+    assert isinstance(given, np.ndarray)
+    given[h] = slopes.reshape(given[h].shape) / alpha
     logits.constants[h] = constants.reshape(logits.constants[h].shape) / alpha

@@ -50,6 +50,13 @@ def deviations(covariance: FloatArray, touched: BoolArray) -> FloatArray:
     return np.where(touched, np.sqrt(np.maximum(spread, 0.0)), np.nan)
 
 
+def deviations_of(basis: FloatArray, covariance: FloatArray, known: BoolArray) -> FloatArray:
+    """As `deviations`, of the entries (E,) that numbers of this covariance (K, K) make up."""
+    centred = basis - basis[known].mean(axis=0)
+    spread = ((centred @ covariance) * centred).sum(axis=1)
+    return np.where(known, np.sqrt(np.maximum(spread, 0.0)), np.nan)
+
+
 def informed(information: FloatArray) -> FloatArray:
     """An orthonormal basis (K, k) of the directions that the data say anything of."""
     sizes, axes = eigh(information)

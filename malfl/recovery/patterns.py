@@ -1,0 +1,104 @@
+"""Which numbers of a reward each state's values can depend on, where that is few of them.
+
+In games that end, such as board games, a position's value depends on the ends that can still come,
+not on all. What depends on nothing needs neither room nor time.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array, eye_array
+
+from malfl.checks import BoolArray, FloatArray, IntArray
+from malfl.games.markov import Dynamics
+from malfl.recovery.classes import Space, earned_by_code
+from malfl.recovery.slopes import Block, Slopes
+
+MOST_SHARE = 0.25  # of all pairs of state and number; beyond that, plain arrays are faster
+
+
+class Patterns(NamedTuple):
+    """The numbers that the values of each state depend on, sorted, one after the other."""
+
+    starts: IntArray  # (S + 1,), where those of each state begin in ``columns``
+    columns: IntArray  # (P,)
+    #: (S * A_i + 1,), where the slopes of each (s, a) begin; an action that is not legal has none.
+    rows: IntArray
+
+    def of(self, state: int) -> IntArray:
+        """Those of one state."""
+        return self.columns[self.starts[state] : self.starts[state + 1]]
+
+
+def earnings(dynamics: Dynamics, agent: int, space: Space) -> csr_array:
+    """How much of each number a step of each code earns, (S * A, K)."""
+    basis = eye_array(space.entries) if space.basis is None else space.basis
+    return csr_array(csr_array(basis)[earned_by_code(dynamics, agent, space.reward_class)])
+
+
+def patterns_of(dynamics: Dynamics, agent: int, space: Space) -> Patterns | None:
+    """The patterns of an agent's values; None if they are no sparser than is worth the trouble."""
+    states, joint = dynamics.n_states, dynamics.n_joint_actions
+    if not dynamics.ends.any():
+        return None
+    done = dynamics.possible.copy()
+    done[dynamics.ends, 0] = True  # what is received there
+    codes = np.flatnonzero(done.ravel())
+    of_state = csr_array((np.ones(codes.size), (codes // joint, codes)), shape=(states, done.size))
+    own = of_state @ earnings(dynamics, agent, space)
+    moves = of_state @ dynamics.transitions
+    found, before = own, -1
+    while found.nnz != before:
+        before = found.nnz
+        if before > MOST_SHARE * states * space.numbers:
+            return None
+        found = csr_array(own + moves @ found)
+        found.data[:] = 1.0
+    found.sort_indices()
+    sizes = np.repeat(np.diff(found.indptr), dynamics.actions[agent])
+    rows = np.append(0, np.where(dynamics.legal[agent].ravel(), sizes, 0).cumsum())
+    return Patterns(found.indptr.astype(np.int64), found.indices.astype(np.int64), rows)
+
+
+class PatternedSlopes(NamedTuple):
+    """Slopes of an agent's logits under H policies, in what their patterns leave."""
+
+    patterns: Patterns
+    values: FloatArray  # (H, R), by the patterns' rows
+    legal: BoolArray  # (S, A_i)
+    numbers: int  # K
+
+    def first(self, policies: int) -> "PatternedSlopes":
+        """Those of the first so many."""
+        return self._replace(values=self.values[:policies])
+
+    def at(self, reward: FloatArray) -> FloatArray:
+        """The logits (H, S, A_i) of a reward (K,)."""
+        found = np.zeros((len(self.values), *self.legal.shape))
+        for state in range(len(self.legal)):
+            found[:, state] = self._of(state, slice(None)) @ reward[self.patterns.of(state)]
+        return found
+
+    def chosen(self, policies: IntArray, states: IntArray) -> Slopes:
+        """Those of some choices, sorted by state."""
+        bounds = np.append(np.flatnonzero(np.diff(states, prepend=-1)), len(states))
+        blocks = [
+            Block(
+                slice(begin, end),
+                self.patterns.of(states[begin]),
+                self._of(int(states[begin]), policies[begin:end]),
+            )
+            for begin, end in itertools.pairwise(bounds.tolist())
+        ]
+        return Slopes(blocks, (len(states), self.legal.shape[1], self.numbers))
+
+    def _of(self, state: int, policies: IntArray | slice) -> FloatArray:
+        """Of one state, (h, A_i, k); zero for what is not legal."""
+        actions = self.legal.shape[1]
+        begin, end = self.patterns.rows[[state * actions, (state + 1) * actions]]
+        own = np.flatnonzero(self.legal[state])
+        part = self.values[policies, begin:end].reshape(-1, own.size, self.patterns.of(state).size)
+        found = np.zeros((len(part), actions, part.shape[2]))
+        found[:, own] = part
+        return found

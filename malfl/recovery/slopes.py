@@ -1,0 +1,89 @@
+"""Slopes of logits in the numbers of a reward, in blocks that leave out what is zero.
+
+A block holds choices that depend on the same numbers. Where all depend on all there is one block.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from malfl.checks import BoolArray, FloatArray, IntArray
+
+ALL = slice(None)
+
+
+class Block(NamedTuple):
+    """Neighbouring choices, g of them, that depend on the same k numbers."""
+
+    choices: slice
+    columns: IntArray | slice  # (k,), which numbers; all of them in a block of everything
+    values: FloatArray  # (g, A_i, k)
+
+
+class Slopes:
+    """Of G choices among A_i actions in K numbers."""
+
+    def __init__(self, blocks: Sequence[Block], shape: tuple[int, int, int]) -> None:
+        self.blocks, self.shape = tuple(blocks), shape
+
+    @classmethod
+    def of(cls, values: FloatArray) -> "Slopes":
+        """One block of everything, (G, A_i, K)."""
+        return cls([Block(ALL, ALL, values)], values.shape)
+
+    def times(self, factor: float, known: BoolArray) -> "Slopes":
+        """The same, times a factor; zero where nothing is known of an action (G, A_i)."""
+        blocks = [
+            block._replace(
+                values=factor * np.where(known[block.choices][..., None], block.values, 0.0)
+            )
+            for block in self.blocks
+        ]
+        return Slopes(blocks, self.shape)
+
+    def at(self, reward: FloatArray) -> FloatArray:
+        """The logits (G, A_i) of a reward (K,)."""
+        if len(self.blocks) == 1 and self.blocks[0].choices == ALL:
+            return np.asarray(self.blocks[0].values @ reward)
+        found = np.empty(self.shape[:2])
+        for choices, columns, values in self.blocks:
+            found[choices] = values @ reward[columns]
+        return found
+
+    def along(self, rest: FloatArray) -> FloatArray:
+        """The sum (K,) of all slopes, each times what is given for its logit, (G, A_i)."""
+        found = np.zeros(self.shape[2])
+        for choices, columns, values in self.blocks:
+            found[columns] += np.tensordot(rest[choices], values, 2)
+        return found
+
+    def mixed(self, matrices: FloatArray) -> "Slopes":
+        """Each choice's slopes times a matrix of its own from the left, (G, B, A_i)."""
+        blocks = [
+            block._replace(values=matrices[block.choices] @ block.values) for block in self.blocks
+        ]
+        return Slopes(blocks, (self.shape[0], matrices.shape[1], self.shape[2]))
+
+    def square(self) -> FloatArray:
+        """The sum (K, K) of the slopes' outer products."""
+        found = np.zeros((self.shape[2],) * 2)
+        for _, columns, values in self.blocks:
+            flat = values.reshape(-1, values.shape[-1])
+            where = (ALL, ALL) if isinstance(columns, slice) else np.ix_(columns, columns)
+            found[where] += flat.T @ flat  # of one array with itself, for half the work
+        return found
+
+    def apart(self, known: BoolArray) -> FloatArray:
+        """How far any is from the mean over the known actions, at most, by number, (K,)."""
+        found = np.zeros(self.shape[2])
+        for choices, columns, values in self.blocks:
+            some = known[choices][..., None]
+            mean = (values * some).sum(axis=1, keepdims=True) / some.sum(axis=1, keepdims=True)
+            far = (np.abs(values - mean) * some).max(axis=(0, 1), initial=0.0)
+            found[columns] = np.maximum(found[columns], far)
+        return found
+
+    def largest(self) -> float:
+        """The largest of all, whatever its sign."""
+        return max((float(np.abs(block.values).max(initial=0)) for block in self.blocks), default=0)
