@@ -16,7 +16,7 @@ from malfl.recovery.reward import NothingToLearnError, RecoveredReward
 
 Unvisited = Literal["raise", "omit"]
 
-ENOUGH_VISITS = 10  # to a state in an iteration, to judge whether a policy changed there
+ENOUGH_VISITS = 50  # to a state in an iteration, to judge whether a policy changed there
 CHANCE = 0.01  # how likely counts of one unchanging policy must be to count as that
 
 
