@@ -146,9 +146,9 @@ def test_columns_and_steps_in_pieces_give_the_same(
     check_against_the_oracle(whole, game, played, own, 1, executed)
     assert whole.variances[0].any()
     assert sum(advanced) == 2 * sum(lengths)
-    monkeypatch.setattr("malfl.recovery.replay.PASS_STEPS", pass_steps)
+    monkeypatch.setattr("malfl.recovery.replayed_values.PASS_STEPS", pass_steps)
     for block_bytes in (1, 2**20, 8 * 37 * 4 * 20):
-        monkeypatch.setattr("malfl.recovery.replay.BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr("malfl.recovery.replayed_values.BLOCK_BYTES", block_bytes)
         advanced.clear()
         cut = replayed(game, played, own, 1, executed)
         np.testing.assert_array_equal(cut.slopes, whole.slopes)
@@ -162,7 +162,7 @@ def test_long_work_advances_in_short_pieces(monkeypatch, advanced):
     rng = np.random.default_rng(0)
     game = random_game(rng)
     policies = random_policies(game.actions, 4, rng)
-    monkeypatch.setattr("malfl.recovery.replay.PASS_STEPS", 50)
+    monkeypatch.setattr("malfl.recovery.replayed_values.PASS_STEPS", 50)
     for episodes, steps in ((1, 400), (40, 10), (7, 33)):
         played = malfl.sample_episodes(game, policies, episodes=episodes, steps=steps, seed=0)
         advanced.clear()
