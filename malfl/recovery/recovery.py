@@ -4,19 +4,16 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.special import xlogy
-from scipy.stats import chi2
 
 from malfl import checks
-from malfl.checks import FloatArray
 from malfl.play.view import View
+from malfl.recovery.change import chance_of_no_change
 from malfl.recovery.estimator import Estimator, check_estimator
 from malfl.recovery.moves import check_moves
 from malfl.recovery.reward import NothingToLearnError, RecoveredReward
 
 Unvisited = Literal["raise", "omit"]
 
-ENOUGH_VISITS = 50  # to a state in an iteration, to judge whether a policy changed there
 CHANCE = 0.01  # how likely counts of one unchanging policy must be to count as that
 
 
@@ -84,24 +81,8 @@ def check_improvements(view: View, of: int, unvisited: str = "raise") -> None:
             f"such pairs out of {visits.size}; observe more episodes, or pass unvisited='omit' to "
             "do without"
         )
-    # The likelihood ratio of a policy for each iteration against one for all of them, where enough
-    # was seen for its distribution to be known.
-    counts = view.own_counts(of) * (visits >= ENOUGH_VISITS)[:, :, None]
-    together = counts.sum(axis=0)
-    ratio = 2 * (_likelihood_of_shares(counts) - _likelihood_of_shares(together))
-    parameters = _parameters(counts) - _parameters(together)
-    if parameters > 0 and chi2.sf(ratio, parameters) > CHANCE:
+    if chance_of_no_change(view.own_counts(of)) > CHANCE:
         raise NothingToLearnError(
             f"the policies of agent {of} do not change over the {view.iterations} iterations as "
             "far as can be seen; there is no improvement to learn from"
         )
-
-
-def _likelihood_of_shares(counts: FloatArray) -> float:
-    """Of counts (..., A_i) under the shares seen."""
-    return float(xlogy(counts, counts).sum() - xlogy(totals := counts.sum(axis=-1), totals).sum())
-
-
-def _parameters(counts: FloatArray) -> int:
-    """How many probabilities those shares are, beyond what sums to one."""
-    return int((counts > 0).sum() - (counts.sum(axis=-1) > 0).sum())
