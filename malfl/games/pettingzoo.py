@@ -52,7 +52,7 @@ def from_pettingzoo(
         If it plays by chance, has too many states, or an agent leaves while others stay.
     """
     if key is None:
-        key = _observed
+        key = observed
     elif not callable(key):
         raise TypeError(f"key must be a function of an environment, got {checks.shown(key)}")
     checks.probability(gamma, "gamma")
@@ -83,8 +83,13 @@ class _Found(NamedTuple):
     rewards: Any  # (M, N)
 
 
+def acts_in_turns(env: Env) -> bool:
+    """Whether it is an environment of PettingZoo of the kind AEC."""
+    return hasattr(env, "possible_agents") and hasattr(env, "observe")
+
+
 def _agents(env: Env) -> tuple[str, ...]:
-    if not (hasattr(env, "possible_agents") and hasattr(env, "observe")):
+    if not acts_in_turns(env):
         raise TypeError(
             "env must be an environment of PettingZoo in which agents take turns (AEC), got "
             f"{checks.shown(env)}"
@@ -102,7 +107,7 @@ def _actions(env: Env, agent: str) -> int:
     return int(size)
 
 
-def _observed(env: Env) -> Hashable:
+def observed(env: Env) -> Hashable:
     """Whose turn it is, and what each agent observes."""
     seen = []
     for agent in env.possible_agents:
@@ -128,7 +133,7 @@ def _lead(env: Env, path: tuple[int, ...], seed: int) -> None:
         env.step(action)
 
 
-def _over(env: Env) -> bool:
+def over(env: Env) -> bool:
     """Whether the episode has ended."""
     gone = [env.terminations[a] or env.truncations[a] for a in env.possible_agents]
     if any(gone) and not all(gone):
@@ -153,8 +158,8 @@ def _walk(env: Env, key: Key, agents: tuple[str, ...], sizes: tuple[int, ...], m
             reached = []
             for seed in (1, 0):
                 _lead(env, (*path, int(action)), seed)
-                over = _over(env)
-                reached.append(("end", key(env)) if over else key(env))
+                ended = over(env)
+                reached.append(("end", key(env)) if ended else key(env))
             if reached[0] != reached[1]:
                 raise ValueError(
                     f"env must not play by chance; action {action} of {agents[mover]} after the "
@@ -164,8 +169,8 @@ def _walk(env: Env, key: Key, agents: tuple[str, ...], sizes: tuple[int, ...], m
             if after == len(ends):
                 if len(keys) > most:
                     raise ValueError(f"env has more than {most} states; raise most_states")
-                ends.append(over)
-                if not over:
+                ends.append(ended)
+                if not ended:
                     open_.append((after, (*path, int(action))))
             moves.append((state * joint + int(action) * weights[mover], after))
             rewards.append([float(env.rewards.get(agent, 0.0)) for agent in agents])
