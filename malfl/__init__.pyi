@@ -9,6 +9,8 @@ from . import theory as theory
 from .data.play_log import PlayLog as PlayLog
 from .data.read_log import DoubtfulLogWarning as DoubtfulLogWarning
 from .data.read_log import read_log as read_log
+from .data.recorder import Recorder as Recorder
+from .data.recorder import record as record
 from .data.reward_table import reward_table as reward_table
 from .evaluation.compare import Comparison as Comparison
 from .evaluation.compare import compare as compare

@@ -42,6 +42,18 @@ CONSTRUCTED = (
 )  # fmt: skip
 
 
+class OneStep:
+    """An environment of Gymnasium whose episodes have one step."""
+
+    action_space = observation_space = SimpleNamespace(n=2, start=0)
+
+    def reset(self, seed=None):
+        return 0, {}
+
+    def step(self, action):
+        return 1, 0.0, True, False, {}
+
+
 def public() -> dict[str, Callable]:
     found = {}
     for room in ROOMS:
@@ -113,6 +125,7 @@ def own(name: str) -> dict[str, object]:
         "identified_error": {"found": reward, "truth": np.zeros(16)},
         "limit_with_episodes": limited, "limit_from_counts": limited,
         "from_pettingzoo": {"env": Nim(), "key": None, "most_states": 10},
+        "record": {"env": OneStep(), "policies": [lambda observation: 0]},
         "read_log": {"source": rows, "game": None, "state": "state"},
         "PlayLog": vars(malfl.read_log(rows, gamma=0.5)) | {"estimated_rules": True},
         "Prediction": {"guess": np.zeros(16)},

@@ -71,3 +71,20 @@ class TestFromALog:
         known = malfl.read_log("mouse.csv", gamma=0.9, alpha=0.5)
         scaled = malfl.recover(known.seen_by(None), of=0).values
         np.testing.assert_allclose(scaled - scaled.mean(), wishes - wishes.mean(), atol=0.5)
+
+
+def test_from_an_environment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (lake,) = blocks("from-an-environment", r"\{code-block\} python\n:caption: lake.py\n")
+    exec(compile(lake, "lake.py", "exec"), {})
+    (command,) = blocks("from-an-environment", "bash")
+    run = CliRunner().invoke(app, command.split()[1:])
+    assert run.exit_code == 0, run.output
+    (program,) = blocks("from-an-environment", "python")
+    names = {"malfl": malfl}
+    exec(program, names)
+    assert names["reward"].verdict == "sound"
+    values = names["reward"].over_states()
+    assert values[15] == pytest.approx(1, abs=0.2)
+    assert np.abs(values[:15]).max() < 0.1
+    assert malfl.compare(names["reward"], names["game"], agent=0).identified > 0.95

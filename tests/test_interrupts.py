@@ -13,7 +13,7 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
-from test_gates import public
+from test_gates import OneStep, public
 from test_pettingzoo import Nim
 
 import malfl
@@ -231,6 +231,9 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
         lambda: studies.errors_of_forecast(grid(), ENDLESS, 0, malfl.MiniBatchAdam(), 0)
     ),
     "read_log": lambda: partial(malfl.read_log, rows(), gamma=0.9, window=10**6),
+    "record": lambda: partial(
+        malfl.record, OneStep(), [lambda observation: 0], episodes=10**8, seed=0
+    ),
     "from_pettingzoo": lambda: partial(from_pettingzoo, Endless(), gamma=0.9, most_states=10**9),
 }
 

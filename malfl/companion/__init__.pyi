@@ -1,4 +1,5 @@
 from . import benchmarks as benchmarks
+from . import board_game as board_game
 from . import carry as carry
 from . import carry_tables as carry_tables
 from . import explore as explore

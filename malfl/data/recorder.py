@@ -62,6 +62,8 @@ class Recorder:
             )
         self._key = key
         self._agents = tuple(env.possible_agents) if self._turns else ("agent",)
+        if states is not None:
+            checks.sequence(states, "states", "the key of each")
         self._fixed = states is not None
         self._numbers = {one: number for number, one in enumerate(states or ())}
         self._rows: list[tuple[int, int, int, int, int, int, bool]] = []

@@ -54,8 +54,11 @@ class Slopes:
     def along(self, rest: FloatArray) -> FloatArray:
         """The sum (K,) of all slopes, each times what is given for its logit, (G, A_i)."""
         found = np.zeros(self.shape[2])
+        if len(self.blocks) == 1:
+            found[self.blocks[0].columns] = np.tensordot(rest, self.blocks[0].values, 2)
+            return found
         for choices, columns, values in self.blocks:
-            found[columns] += np.tensordot(rest[choices], values, 2)
+            found[columns] += rest[choices].ravel() @ values.reshape(-1, values.shape[-1])
         return found
 
     def mixed(self, matrices: FloatArray) -> "Slopes":

@@ -11,12 +11,14 @@ PAGES = {
     "foretold": "book/18-foretold-and-seen.html",
     "bounds": "book/19-bounds-that-tighten.html",
     "walks": "book/20-walking-the-grid.html",
+    "play": "book/22-watching-someone-learn-a-game.html",
 }
 KNOBS = {
     "recovered": ["game", "agent", "estimator", "episodes", "improvements"],
     "foretold": ["game", "estimator", "iteration", "first", "second"],
     "bounds": ["guess", "delta"],
     "walks": ["game", "iteration", "episode", "step"],
+    "play": ["side", "against"],
 }
 CONTROLS = ".explore select, .explore input, .explore button"
 FOCUSED = "document.activeElement.id || document.activeElement.textContent"
@@ -137,7 +139,7 @@ def test_what_is_drawn_are_the_results(look, name):
 def test_pictures_have_a_name_and_nothing_in_them_has(look, name):
     tab = look(name)
     names = tab.locator(".explore svg[role=img]").evaluate_all("s => s.map(p => p.ariaLabel)")
-    assert len(names) >= 3
+    assert len(names) >= (1 if name == "play" else 3)
     assert all(names)
     assert tab.locator(".explore svg[role=img] [aria-label]").count() == 0
 
@@ -242,3 +244,75 @@ def test_playing_ends_with_the_episode_and_starts_it_again(look):
     assert step(tab) == last
     tab.get_by_role("button", name="Play").click()
     tab.wait_for_function("document.querySelector('#explore-walks-step').value == 1")
+
+
+def squares(tab):
+    return [one.strip() for one in tab.locator(".explore-board button").all_inner_texts()]
+
+
+def take(tab, cell):
+    tab.locator(f"#explore-play-{cell}").press("Enter")
+
+
+def test_the_observer_answers_and_a_taken_square_stays(look):
+    tab = look("play")
+    assert squares(tab) == [""] * 9
+    take(tab, 4)
+    board = squares(tab)
+    assert board[4] == "X"
+    assert sorted(board) == [""] * 7 + ["O", "X"]
+    take(tab, 4)
+    assert squares(tab) == board
+    tab.get_by_role("button", name="New game").click()
+    assert squares(tab) == [""] * 9
+
+
+def test_who_plays_second_is_begun_with(look):
+    tab = look("play")
+    turn(tab, "play", "side")
+    assert sorted(squares(tab)) == [""] * 8 + ["X"]
+    assert "You play O" in said(tab)
+
+
+@pytest.mark.parametrize("against", ["observer", "learner"])
+def test_a_game_is_played_to_its_end(look, against):
+    tab = look("play")
+    if against == "learner":
+        turn(tab, "play", "against")
+    for _ in range(9):
+        free = [cell for cell, mark in enumerate(squares(tab)) if not mark]
+        if "your turn" not in said(tab):
+            break
+        take(tab, free[0])
+    assert any(end in said(tab) for end in ("You have won", "You have lost", "It is a draw"))
+    board = squares(tab)
+    take(tab, free[0])
+    assert squares(tab) == board
+
+
+def test_the_page_plays_as_the_observer_does(look):
+    """Its first answers are those of the same look ahead, from the results."""
+    tab = look("play")
+    ends = {
+        int(key): one[0]
+        for key, one in json.loads((BUILD / "results" / "explore_play.json").read_text())[
+            "ends"
+        ].items()
+    }
+
+    def worth(board):
+        code = sum(mark * 3**cell for cell, mark in enumerate(board))
+        if code in ends:
+            return ends[code]
+        free = [cell for cell, mark in enumerate(board) if mark == 0]
+        mover = 1 if len(free) % 2 else 2
+        ahead = [worth((*board[:c], mover, *board[c + 1 :])) for c in free]
+        return 0.95 * (max if mover == 1 else min)(ahead)
+
+    for cell in (0, 4):
+        tab.get_by_role("button", name="New game").click()
+        board = tuple(1 if c == cell else 0 for c in range(9))
+        take(tab, cell)
+        (answer,) = [c for c, mark in enumerate(squares(tab)) if mark == "O"]
+        after = {c: worth((*board[:c], 2, *board[c + 1 :])) for c in range(9) if c != cell}
+        assert after[answer] == pytest.approx(min(after.values()), abs=1e-6)

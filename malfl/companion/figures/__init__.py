@@ -19,6 +19,7 @@ from malfl.companion.figures.lines import (
 )
 from malfl.companion.figures.points import (
     changes,
+    ends_by_outcome,
     frontier,
     learned_against_exact,
     lfl_scores,
@@ -39,6 +40,7 @@ __all__ = [
     "cost_curves",
     "coverage",
     "curves",
+    "ends_by_outcome",
     "episode_strip",
     "frontier",
     "game_board",

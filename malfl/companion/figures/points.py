@@ -265,3 +265,33 @@ def _diagonal(axes: Axes, values: npt.ArrayLike) -> None:
     """Where what was found equals what is so."""
     ends = [np.min(values), np.max(values)]
     axes.plot(ends, ends, color="0.3", linewidth=1, linestyle="--")
+
+
+def ends_by_outcome(rows: pd.DataFrame) -> Figure:
+    """What was found that ends of a game are worth, by how they end; a panel for each player.
+
+    Parameters
+    ----------
+    rows
+        Columns ``player``, ``outcome`` ("lost", "drawn" or "won") and ``found``.
+    """
+    players, outcomes = list(rows["player"].unique()), ["lost", "drawn", "won"]
+    figure, panels = plt.subplots(
+        1, len(players), figsize=(4.2 * len(players), 3.4), sharey=True, squeeze=False
+    )
+    place = rows["outcome"].map(outcomes.index) + np.random.default_rng(0).uniform(
+        -0.3, 0.3, len(rows)
+    )
+    for axes, player in zip(panels.flat, players, strict=True):
+        own = (rows["player"] == player).to_numpy()
+        colours = rows.loc[own, "outcome"].map(
+            dict(zip(outcomes, [AGENT_COLOURS[k] for k in (1, 3, 0)], strict=True))
+        )
+        axes.scatter(
+            place[own], rows.loc[own, "found"], c=colours.to_list(), s=10, alpha=0.6, linewidths=0
+        )
+        axes.axhline(0, color="0.6", linewidth=0.8)
+        axes.set(title=f"{player} player", xlabel="how the game ends")
+        axes.set_xticks(range(len(outcomes)), outcomes)
+    panels[0, 0].set_ylabel("worth that was found")
+    return figure
