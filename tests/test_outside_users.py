@@ -1,5 +1,7 @@
 """What others brought: logs of their own learners, and environments of Gymnasium."""
 
+import warnings
+
 import gymnasium
 import numpy as np
 import pytest
@@ -97,3 +99,54 @@ def test_the_iterated_dilemma_and_matrix_games():
         )  # fmt: skip
         reward = malfl.recover(log.seen_by(1), of=0)
         assert malfl.compare(reward, game, 0).identified > 0.95
+
+
+class TestTrialByTrial:
+    """Learners that change after every step, as people and animals do; 3000 trials of each."""
+
+    def trials(self, rewards, transitions, alpha, beta, gamma, seed):
+        """A softmax of values that go towards what came, every trial; a new start every five."""
+        rng = np.random.default_rng(seed)
+        states, own = rewards.shape
+        q, state, rows = np.zeros((states, own)), 0, []
+        for trial in range(3000):
+            if trial % 5 == 0:
+                state = rng.integers(states)
+            odds = np.exp(q[state] / alpha)
+            action = rng.choice(own, p=odds / odds.sum())
+            after = transitions[state, action]
+            target = rewards[state, action] + gamma * q[after].max()
+            q[state, action] += beta * (target - q[state, action])
+            rows.append((trial, state, action, after))
+            state = after
+        names = ("iteration", "state", "action", "next_state")
+        return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_a_bandit(self, seed):
+        rewards = np.array([[0.0, 0.5, 1.0, 0.2]])
+        rows = self.trials(rewards, np.zeros((1, 4), int), 0.3, 0.1, 0.0, seed)
+        log = malfl.read_log(rows, gamma=0.0, alpha=0.3)
+        by = malfl.PathLikelihood((malfl.QLearning(0.1),), reward_class="state-action")
+        found = malfl.recover(log.seen_by(None), of=0, by=by)
+        assert found.verdict == "sound"
+        assert np.corrcoef(found.values.ravel(), rewards.ravel())[0, 1] > 0.95
+
+    @pytest.mark.parametrize("seed", range(2))
+    def test_a_small_game(self, seed):
+        rewards = np.array([[0.0, 0.0], [0.4, 0.0], [0.3, -0.5]])
+        ways = np.array([[0, 1], [1, 2], [2, 0]])
+        rows = self.trials(rewards, ways, 0.5, 0.1, 0.5, seed)
+        rules = np.zeros((3, 2, 3))
+        rules[np.arange(3)[:, None], np.arange(2), ways] = 1
+        game = malfl.MarkovGame(
+            actions=(2,), transitions=rules, start=0, gamma=0.5, rewards=[rewards]
+        )
+        log = malfl.read_log(rows, game=game.without_rewards(), alpha=0.5)
+        by = malfl.PathLikelihood((malfl.QLearning(0.1),), reward_class="state-action")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", malfl.DoubtfulRewardWarning)
+            found = malfl.recover(log.seen_by(None), of=0, by=by, unvisited="omit")
+        identified = malfl.compare(found, game, 0).identified
+        assert identified > 0.9
+        assert found.diagnostics.misfit < 1.2

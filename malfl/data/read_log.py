@@ -50,7 +50,8 @@ def read_log(
     ----------
     source
         The path of a CSV, Parquet or Arrow file, a data frame of pandas or Polars, a table of
-        Arrow, or a mapping from names to columns.
+        Arrow, a mapping from names to columns, or a data set of Minari whose observations and
+        actions are whole numbers.
     game
         The rules. If they are not known, they are estimated from the moves.
     gamma

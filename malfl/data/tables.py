@@ -11,6 +11,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from malfl import checks
+from malfl.data import minari
 
 BATCH_ROWS = 2**18  # some megabytes of each column
 KINDS = {
@@ -18,7 +19,7 @@ KINDS = {
     ".ipc": "arrow",
 }  # fmt: skip
 Source = Any
-"""A path, a data frame, a table of Arrow, or a mapping from names to columns."""
+"""A path, a data frame, a table of Arrow, a mapping from names to columns, a data set of Minari."""
 
 
 class Table(NamedTuple):
@@ -54,6 +55,8 @@ def open_table(source: Source) -> Table:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _unreadable(path, error) from None
         return Table(f"'{path.name}'", columns, _told(batches, path))
+    if minari.is_dataset(source):
+        return Table("source", minari.COLUMNS, minari.rows_of(source))
     try:
         table = _of_object(source)
     except (pa.ArrowException, ValueError, TypeError) as error:

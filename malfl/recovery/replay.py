@@ -31,6 +31,7 @@ from malfl.recovery.step_size import SMALL_ERRORS, likeliest_step_size, settled
 from malfl.recovery.structural import empty_logits
 from malfl.values import Value, set_fields
 
+OFTEN = 50  # improvements up to which variances are for a reward from all that came before
 SEARCH_STEPS = 2_000_000  # by which a step size is found; the first two improvements at least
 
 
@@ -259,8 +260,8 @@ class Replayed:
         done = self._done
         if self._rough is not None:
             return self._rough
-        if self._values.patterned and done & (done - 1):  # looked for where the data have doubled
-            return self._last
+        if (self._values.patterned or done > OFTEN) and done & (done - 1):
+            return self._last  # looked for only where the data have doubled
         if done < len(self._counts):
             counts, alpha = self._counts[1 : done + 1], self._view.unit
             with suppress(NothingToLearnError):
