@@ -88,3 +88,51 @@ def test_from_an_environment(tmp_path, monkeypatch):
     assert values[15] == pytest.approx(1, abs=0.2)
     assert np.abs(values[:15]).max() < 0.1
     assert malfl.compare(names["reward"], names["game"], agent=0).identified > 0.95
+
+
+class TestMyOwnLearner:
+    def test_what_is_found_if_nothing_is_said(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("mouse.csv").write_bytes(malfl.data.example_log().read_bytes())
+        (program,) = blocks("my-own-learner", "python")
+        names = {"malfl": malfl}
+        exec(program, names)
+        assert names["reward"].verdict == "sound"
+        assert names["reward"].diagnostics.beta == pytest.approx(0.1, abs=0.02)
+
+    def test_what_is_to_be_said_can_be_said(self):
+        text = (PAGES / "my-own-learner.md").read_text()
+        named = re.findall(r"^\| .* \| `(malfl\..*)` \|$", text, re.MULTILINE)
+        assert len(named) == 6
+        for by in named:
+            eval(by, {"malfl": malfl, "beta": 0.1})
+
+    def test_the_levers(self):
+        (program,) = blocks("my-own-learner", r"\{code-block\} python\n:caption: levers.py\n")
+        names = {}
+        exec(compile(program, "levers.py", "exec"), names)
+        assert names["reward"].verdict == "sound"
+        assert np.corrcoef(names["reward"].values.ravel(), names["worth"])[0, 1] > 0.95
+
+
+class TestWhatToTrust:
+    def test_ten_trials_are_too_few(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("mouse.csv").write_bytes(malfl.data.example_log().read_bytes())
+        (program,) = blocks("what-to-trust", "python")
+        names = {"malfl": malfl}
+        with pytest.warns(malfl.DoubtfulRewardWarning):
+            exec(program, names)
+        assert names["reward"].verdict == "doubtful"
+        lines = " ".join(names["reward"].judgement.lines())
+        for said in ("may be as low as", "unexplained", "about as likely", "to do"):
+            assert said in lines
+        (command,) = blocks("what-to-trust", "bash")
+        assert CliRunner().invoke(app, command.split()[1:]).exit_code == 0
+
+    def test_what_depends_on_what(self):
+        (program,) = blocks("what-to-trust", r"\{code-block\} python")
+        log = malfl.read_log(malfl.data.example_log(), gamma=0.9)
+        names = {"malfl": malfl, "log": log}
+        exec(program, names)
+        assert len(names["checked"].assumptions) == len(names["checked"].correlations) >= 2

@@ -104,7 +104,17 @@ def without_open_ends(played: Played) -> tuple[Played, tuple[str, ...]]:
         f"The last step of {len(steps)} of {len(last)} episodes is left out, as nothing says where "
         "it led; a column 'next_state' would."
     )
-    return shorter, (note,)
+    return _without_empty_last(shorter), (note,)
+
+
+def _without_empty_last(played: Played) -> Played:
+    """Without iterations at the end in which no step is left."""
+    acted = played.iteration[played.lengths > 0]
+    kept = played.iteration <= (acted[-1] if acted.size else played.iteration[0])
+    return played._replace(
+        lengths=played.lengths[kept], first_row=played.first_row[kept],
+        iteration=played.iteration[kept], last=played.last[kept], ended=played.ended[kept],
+    )  # fmt: skip
 
 
 def as_episodes(played: Played, states: int, sizes: tuple[int, ...]) -> tuple[Episodes, ...]:

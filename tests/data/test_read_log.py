@@ -442,3 +442,10 @@ def test_names_are_as_many_as_what_they_name():
     for wrong in ({"states": ("a",)}, {"actions": (("a",), ("b",))}):
         with pytest.raises(ValueError, match=r"must be \d+ names, got 1"):
             malfl.PlayLog(dynamics=read.dynamics, episodes=read.episodes, **wrong)
+
+
+def test_an_iteration_of_which_no_step_is_left_at_the_end_is_none():
+    log = malfl.read_log({"state": [0, 1, 0], "action": [1, 0, 1]}, gamma=0.9, window=1)
+    assert log.iterations == 2
+    assert [played.steps for played in log.episodes] == [1, 1]
+    assert "The last step of 1 of 3 episodes is left out" in log.notes[0]
