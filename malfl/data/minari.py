@@ -22,16 +22,22 @@ def is_dataset(source: object) -> bool:
 def rows_of(dataset: Dataset) -> Iterator[pa.RecordBatch]:
     """A row for each step, and one for the state in which an episode was left; an episode a batch.
 
+    Codes are counted from where the data set's spaces begin.
+
     Raises
     ------
     TypeError, ValueError
         If observations or actions are not whole numbers, or there is not one observation more than
         actions.
     """
+    first_state, first_action = (
+        int(getattr(getattr(dataset, name, None), "start", 0))
+        for name in ("observation_space", "action_space")
+    )
     for number, episode in enumerate(dataset.iterate_episodes()):
         progress.advance()
-        states = _whole(episode.observations, f"observations of episode {number}")
-        actions = _whole(episode.actions, f"actions of episode {number}")
+        states = _whole(episode.observations, f"observations of episode {number}") - first_state
+        actions = _whole(episode.actions, f"actions of episode {number}") - first_action
         steps = len(actions)
         if len(states) != steps + 1:
             raise ValueError(
@@ -39,7 +45,7 @@ def rows_of(dataset: Dataset) -> Iterator[pa.RecordBatch]:
                 f"{len(states)}"
             )
         ended = np.zeros(steps + 1, dtype=bool)
-        ended[max(steps - 1, 0) :] = bool(np.any(episode.terminations))
+        ended[max(steps - 1, 0) :] = bool(np.any(episode.terminations[-1:]))
         columns = (
             np.full(steps + 1, number), np.arange(steps + 1), states,
             pa.array(np.append(actions, 0), mask=np.arange(steps + 1) == steps), ended,

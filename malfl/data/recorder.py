@@ -55,7 +55,8 @@ class Recorder:
             raise TypeError(f"key must be a function, got {checks.shown(key)}")
         self._env = env
         self._turns = acts_in_turns(env)
-        if not self._turns and not (hasattr(env, "reset") and hasattr(env, "action_space")):
+        parallel = hasattr(env, "possible_agents") and not self._turns
+        if parallel or not (self._turns or hasattr(env, "action_space")):
             raise TypeError(
                 "env must be an environment of Gymnasium, or of PettingZoo in which agents take "
                 f"turns (AEC), got {checks.shown(env)}"
@@ -65,7 +66,9 @@ class Recorder:
         if states is not None:
             checks.sequence(states, "states", "the key of each")
         self._fixed = states is not None
-        self._numbers = {one: number for number, one in enumerate(states or ())}
+        self._numbers = {} if states is None else {one: k for k, one in enumerate(states)}
+        if states is not None and len(self._numbers) < len(states):
+            raise ValueError("states must have each key once, got one twice")
         self._rows: list[tuple[int, int, int, int, int, int, bool]] = []
         self._iteration, self._episode, self._step = 0, -1, 0
         self._state: int | None = None  # nobody may act before a reset
@@ -77,13 +80,16 @@ class Recorder:
 
     @property
     def states(self) -> tuple[Hashable, ...]:
-        """Keys of the states, in the order of their numbers."""
+        """Keys of the states, in the order of their numbers; none if observations are numbers."""
         return tuple(self._numbers)
 
     def next_iteration(self) -> None:
-        """What is done from here on, agents do by new policies; an episode that is on ends here."""
+        """What is done from here on, agents do by new policies; an episode that is on ends here.
+
+        Nothing changes if nothing was done since the last one.
+        """
         self._leave(False)
-        self._iteration += 1
+        self._iteration += bool(self._rows) and self._rows[-1][0] == self._iteration
 
     def reset(self, *given: object, **options: object) -> Any:  # noqa: ANN401
         """As the environment does; an episode that is on ends here, cut off."""
@@ -132,7 +138,7 @@ class Recorder:
         done = over(env)
         ended = done and all(env.terminations.values())
         self._note(state, who, own, ended)
-        self._state = self._number(env, done)
+        self._state = self._number(env, ended)
         if done:
             self._leave(ended)
         return found
@@ -151,7 +157,8 @@ class Recorder:
     def _number(self, shown: object, end: bool) -> int:
         if self._turns:
             key = (self._key or observed)(shown)
-            key = ("end", key) if end else key
+            tagged = ("end", key)  # as `from_pettingzoo` does, which knows no time limits
+            key = tagged if end or (self._fixed and tagged in self._numbers) else key
         elif self._key is not None:
             key = self._key(shown)
         elif isinstance(shown, int | np.integer):
@@ -159,6 +166,9 @@ class Recorder:
                 return int(shown) - int(getattr(self._env.observation_space, "start", 0))
             key = int(shown)
         else:
+            if np.asarray(shown).dtype.hasobject:
+                raise TypeError(f"key must say what tells observations apart such as "
+                                f"{checks.shown(shown)}")  # fmt: skip
             key = np.asarray(shown).tobytes()
         if self._fixed and key not in self._numbers:
             raise ValueError(f"state {checks.shown(key)} is none of the {len(self._numbers)} given")

@@ -162,6 +162,10 @@ def replay_patterned(
             e, beyond_e = earned_starts[code], earned_starts[code + 1]
             for n in range(starts[s], starts[s + 1]):
                 target = 0.0
+                while k < beyond_k and columns[k] < columns[n]:
+                    k += 1
+                while e < beyond_e and earned[e] < columns[n]:
+                    e += 1
                 if k < beyond_k and columns[k] == columns[n]:
                     target = gamma * source[shift + k - starts[after]]
                     k += 1

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, eye_array
 
+from malfl import progress
 from malfl.checks import BoolArray, FloatArray, IntArray
 from malfl.games.markov import Dynamics
 from malfl.recovery.classes import Space, earned_by_code
@@ -46,13 +47,14 @@ def patterns_of(dynamics: Dynamics, agent: int, space: Space) -> Patterns | None
     done[dynamics.ends, 0] = True  # what is received there
     codes = np.flatnonzero(done.ravel())
     of_state = csr_array((np.ones(codes.size), (codes // joint, codes)), shape=(states, done.size))
-    own = of_state @ earnings(dynamics, agent, space)
+    own = of_state @ abs(earnings(dynamics, agent, space))  # signs must not cancel
     moves = of_state @ dynamics.transitions
     found, before = own, -1
     while found.nnz != before:
         before = found.nnz
         if before > MOST_SHARE * states * space.numbers:
             return None
+        progress.advance()
         found = csr_array(own + moves @ found)
         found.data[:] = 1.0
     found.sort_indices()
@@ -98,7 +100,7 @@ class PatternedSlopes(NamedTuple):
         actions = self.legal.shape[1]
         begin, end = self.patterns.rows[[state * actions, (state + 1) * actions]]
         own = np.flatnonzero(self.legal[state])
-        part = self.values[policies, begin:end].reshape(-1, own.size, self.patterns.of(state).size)
-        found = np.zeros((len(part), actions, part.shape[2]))
-        found[:, own] = part
+        part = self.values[policies, begin:end]
+        found = np.zeros((len(part), actions, self.patterns.of(state).size))
+        found[:, own] = part.reshape(len(part), own.size, found.shape[2])
         return found

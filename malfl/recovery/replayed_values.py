@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from malfl import progress
+from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.games.markov import Dynamics
 from malfl.kernels.replay import Ledger, Update, replay, replay_patterned
@@ -114,6 +114,8 @@ class _Patterned:
         self._learned = self._slopes, self._constants
 
     def room(self, policies: int) -> PatternedSlopes:
+        size = 8 * policies * self._slopes.size
+        checks.memory(size, f"logits of {policies} policies", "use a smaller game")
         empty = np.zeros((policies, self._slopes.size))
         return PatternedSlopes(self._patterns, empty, self._legal, self._numbers)
 

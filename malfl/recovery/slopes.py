@@ -58,7 +58,7 @@ class Slopes:
             found[self.blocks[0].columns] = np.tensordot(rest, self.blocks[0].values, 2)
             return found
         for choices, columns, values in self.blocks:
-            found[columns] += rest[choices].ravel() @ values.reshape(-1, values.shape[-1])
+            found[columns] += rest[choices].ravel() @ _flat(values)
         return found
 
     def mixed(self, matrices: FloatArray) -> "Slopes":
@@ -72,7 +72,7 @@ class Slopes:
         """The sum (K, K) of the slopes' outer products."""
         found = np.zeros((self.shape[2],) * 2)
         for _, columns, values in self.blocks:
-            flat = values.reshape(-1, values.shape[-1])
+            flat = _flat(values)
             where = (ALL, ALL) if isinstance(columns, slice) else np.ix_(columns, columns)
             found[where] += flat.T @ flat  # of one array with itself, for half the work
         return found
@@ -90,3 +90,8 @@ class Slopes:
     def largest(self) -> float:
         """The largest of all, whatever its sign."""
         return max((float(np.abs(block.values).max(initial=0)) for block in self.blocks), default=0)
+
+
+def _flat(values: FloatArray) -> FloatArray:
+    """Choices and actions along one axis; there may be no numbers."""
+    return values.reshape(values.shape[0] * values.shape[1], values.shape[2])

@@ -31,6 +31,14 @@ def test_a_data_set_is_read_as_it_is():
     assert log.dynamics.ends.tolist() == [False, False, True]
 
 
+def test_spaces_that_begin_elsewhere_are_counted_from_zero():
+    given = dataset(episode([3, 4], [5], False), episode([4, 3], [6], False))
+    given.observation_space, given.action_space = (SimpleNamespace(start=k) for k in (3, 5))
+    log = read_log(given, gamma=0.9, window=1)
+    assert log.dynamics.n_states == 2
+    assert log.dynamics.actions == (2,)
+
+
 @pytest.mark.parametrize(
     ("one", "message"),
     [

@@ -126,6 +126,17 @@ def test_an_own_loop_may_stop_episodes_and_begin_iterations():
     assert listed(env.table()) == rows  # an episode that is on is not left by being looked at
 
 
+def test_an_iteration_in_which_nothing_is_done_is_none():
+    env = Recorder(lake())
+    env.next_iteration()
+    for _ in range(2):
+        env.reset(seed=0)
+        env.step(0)
+        env.next_iteration()
+        env.next_iteration()
+    assert [row[0] for row in listed(env.table())] == [0, 0, 1, 1]
+
+
 def test_a_time_limit_is_no_end():
     env = gymnasium.make("FrozenLake-v1", max_episode_steps=2, is_slippery=False)
     table = record(env, [lambda observation: 0], episodes=1, seed=0)
@@ -152,9 +163,43 @@ def test_other_observations_are_told_apart_by_their_numbers():
     assert len(plain.states) == 2
 
 
+def test_states_may_be_any_sequence():
+    env = Recorder(lake(), states=np.arange(16))
+    env.reset(seed=0)
+    assert env.states == tuple(range(16))
+
+
+class Hurried(NimOfPettingZoo):
+    """The time is over after the first move."""
+
+    def step(self, action):
+        super().step(action)
+        self.truncations = dict.fromkeys(self.possible_agents, True)
+
+
+def test_a_time_limit_is_no_end_where_agents_take_turns():
+    env = Recorder(Hurried(), key=lambda env: env.left)
+    env.reset()
+    env.step(0)
+    assert env.states == (3, 2)
+    assert [row[-1] for row in listed(env.table())] == [False, False]
+
+
+def worded():
+    """Sees a dictionary."""
+    space = SimpleNamespace(n=2, start=0)
+    return SimpleNamespace(action_space=space, reset=lambda seed: ({"at": 3}, {}))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: Recorder(worded()).reset(seed=0), "key must say what tells observations apart"),
+        (lambda: Recorder(lake(), states=[0, 1, 1]), "states must have each key once"),
+        (
+            lambda: Recorder(SimpleNamespace(possible_agents=["a"], action_space=len, reset=len)),
+            "env must be an environment",
+        ),
         (lambda: Recorder(object()), "env must be an environment"),
         (lambda: Recorder(lake(), key=1), "key must be a function"),
         (lambda: Recorder(lake(), states=[1]).reset(seed=0), "state 0 is none of the 1 given"),

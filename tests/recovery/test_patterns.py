@@ -53,11 +53,20 @@ def ends_of(game):
     return Features(phi)
 
 
-CLASSES = ["state", "state-action", "joint-action", "ends"]
+def contrasts(game):
+    """Features by which agent 1's actions are opposite to each other, or of few ends only."""
+    ends = np.flatnonzero(game.ends)
+    phi = np.zeros((game.n_states, 2, 3))
+    phi[1, :, 0] = phi[2, :, 1] = 1.0, -1.0
+    phi[ends[0], :, 1] = phi[ends[1], :, 2] = 1.0
+    return Features(phi)
+
+
+CLASSES = ["state", "state-action", "joint-action", "ends", "contrasts"]
 
 
 def class_of(game, name):
-    return ends_of(game) if name == "ends" else name
+    return {"ends": ends_of, "contrasts": contrasts}.get(name, lambda _: name)(game)
 
 
 @pytest.fixture
