@@ -90,10 +90,16 @@ def test_from_an_environment(tmp_path, monkeypatch):
     assert malfl.compare(names["reward"], names["game"], agent=0).identified > 0.95
 
 
+@pytest.fixture
+def mouse(tmp_path, monkeypatch):
+    """A folder to be in, with the log of the mouse."""
+    monkeypatch.chdir(tmp_path)
+    Path("mouse.csv").write_bytes(malfl.data.example_log().read_bytes())
+
+
 class TestMyOwnLearner:
-    def test_what_is_found_if_nothing_is_said(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        Path("mouse.csv").write_bytes(malfl.data.example_log().read_bytes())
+    @pytest.mark.usefixtures("mouse")
+    def test_what_is_found_if_nothing_is_said(self):
         (program,) = blocks("my-own-learner", "python")
         names = {"malfl": malfl}
         exec(program, names)
@@ -116,9 +122,8 @@ class TestMyOwnLearner:
 
 
 class TestWhatToTrust:
-    def test_ten_trials_are_too_few(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        Path("mouse.csv").write_bytes(malfl.data.example_log().read_bytes())
+    @pytest.mark.usefixtures("mouse")
+    def test_ten_trials_are_too_few(self):
         (program,) = blocks("what-to-trust", "python")
         names = {"malfl": malfl}
         with pytest.warns(malfl.DoubtfulRewardWarning):

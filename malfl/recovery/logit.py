@@ -306,10 +306,8 @@ class _Search:
         self._enough = GAIN + np.finfo(np.float64).eps * float(self._total.sum())
         self._pull = np.zeros_like(choices.counts)
         self._linearised: float | None = None  # for which variance of errors
-        self._factored: tuple[float, FloatArray] = (
-            0.0,
-            np.zeros((0, 0)),
-        )  # for which prior, and the factor
+        # For which prior, and the factor.
+        self._factored: tuple[float, FloatArray] = (0.0, np.zeros((0, 0)))
 
     def climb(self, prior: float) -> bool:
         """Find them for this deviation of the prior; whether they were found."""

@@ -61,10 +61,9 @@
   const buttons = cells.map((c) => {
     const button = element("button", { type: "button", id: `explore-play-${c}` });
     button.addEventListener("click", () => {
-      const { side, against } = knobs;
       if (squares[c] !== 0 || over(squares)) return;
       squares = after(squares, c);
-      answer(against.value);
+      answer(knobs.against.value);
       draw();
     });
     return button;
