@@ -82,6 +82,16 @@ def test_tables_of_gymnasium(name, alpha):
     assert malfl.compare(reward, game, 0).identified > 0.95
 
 
+def test_taxi():
+    """Three lines, for 3000 rewards of actions in 500 states."""
+    game = malfl.games.from_gymnasium(gymnasium.make("Taxi-v4"), gamma=0.95)
+    exact = malfl.SoftPolicyIteration(evaluation="exact")
+    log = malfl.learn(game, exact, alpha=3.0, seed=0)
+    reward = malfl.recover(log.seen_by(None), of=0, unvisited="omit")
+    assert reward.verdict == "sound"
+    assert malfl.compare(reward, game, 0).identified > 0.95
+
+
 def test_the_iterated_dilemma_and_matrix_games():
     matrices = {"dilemma": [[3.0, 0], [5, 1]], "pennies": [[1.0, -1], [-1, 1]]}
     games = [

@@ -12,7 +12,7 @@ from malfl.learners.q_learning import QLearning
 from malfl.learners.soft_policy_iteration import SoftPolicyIteration
 from malfl.learners.soft_value_iteration import SoftValueIteration
 from malfl.play.view import View
-from malfl.recovery.classes import RewardSpace, check_space, space_of
+from malfl.recovery.classes import RewardSpace, Space, check_space, space_of
 from malfl.recovery.estimator import Estimator, Prepared
 from malfl.recovery.likeliest import Trials
 from malfl.recovery.path import PathLikelihood
@@ -20,7 +20,7 @@ from malfl.recovery.policies import PolicyFit, Smoothing, check_fit
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
 from malfl.recovery.step_size import settled
-from malfl.recovery.structural import Structural
+from malfl.recovery.structural import MOST_SLOPES, Structural
 from malfl.values import Value, set_fields
 
 STEP_SIZES = (0.05, 0.1, 0.2, 0.5)  # of Q-learning, if it is not known ...
@@ -37,7 +37,8 @@ class Auto(Value):
     with the next action drawn or executed, and, where these leave much unexplained, with values
     that go on from one policy to the next and with steps that fall; and Q-learning, if there are
     not too many steps. Rewards of actions are looked for in small games, and in others where a
-    reward of the state leaves much unexplained.
+    reward of the state leaves much unexplained. In large games exact values are tried first, and
+    the rest only where these leave much unexplained.
 
     Parameters
     ----------
@@ -83,11 +84,20 @@ class _Prepared:
         """See `Prepared`."""
         trials = Trials(self._view.dynamics, self._agent)
         named = self._auto.reward_class
+        large: list[tuple[RewardSpace, RewardClass]] = []
         for one in REWARD_CLASSES if named is None else (named,):
-            name = space_of(self._view.dynamics, self._agent, one).reward_class
-            if named is not None or trials.worth_a_look(name):
-                for each in self._candidates(one, name, trials):
-                    trials.add(each, self._prepared(each), improvements)
+            space = space_of(self._view.dynamics, self._agent, one)
+            name = space.reward_class
+            if named is None and not trials.worth_a_look(name):
+                continue
+            if self._large(space):
+                exact = Structural(None, "exact", one, self._auto.policies)
+                trials.add(exact, self._prepared(exact), improvements)
+                large.append((one, name))
+            else:
+                self._try(one, name, trials, improvements)
+        if large and trials.leave_much():  # the rest takes minutes
+            self._try(*large[0], trials, improvements)
         likeliest = trials.likeliest()
         if self._auto.beta is None and isinstance(likeliest, Replay | Structural):
             again = replace(likeliest, beta=None)  # its step size is looked for
@@ -101,6 +111,15 @@ class _Prepared:
         if improvements not in self._chosen:
             self.reward(improvements)
         return self._prepared(self._chosen[improvements]).next_policy(reward, improvements)
+
+    def _try(self, one: RewardSpace, name: RewardClass, trials: Trials, improvements: int) -> None:
+        for each in self._candidates(one, name, trials):
+            trials.add(each, self._prepared(each), improvements)
+
+    def _large(self, space: Space) -> bool:
+        """Whether logits have too many slopes to try everything, if exact values explain enough."""
+        slopes = (self._view.iterations - 1) * self._view.own_counts(self._agent)[0].size
+        return self._auto.beta is None and slopes * space.numbers > MOST_SLOPES
 
     def _candidates(
         self, one: RewardSpace, name: RewardClass, trials: Trials

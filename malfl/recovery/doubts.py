@@ -14,9 +14,10 @@ from malfl.recovery.by_prefix import innermost
 from malfl.recovery.classes import entries
 from malfl.recovery.estimator import Estimator
 from malfl.recovery.likeliest import brief
-from malfl.recovery.logit import AffineLogits, LogitFit, recover_from_logits
+from malfl.recovery.logit import AffineLogits, LogitFit, evidence_of_logits
 from malfl.recovery.moves import memory, surprise
 from malfl.recovery.path import PathLikelihood
+from malfl.recovery.patterns import PatternedSlopes, Patterns
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import (
     REWARD_CLASSES,
@@ -131,10 +132,12 @@ def _of_one_policy(found: RecoveredReward, view: View, of: int) -> float:
         return -np.inf
     if shown_directions(view.dynamics, of, "state").shape[1] == 0:
         return -np.inf
-    shape = view.iterations - 1, states, own
-    slopes = np.broadcast_to(np.eye(states * own).reshape(*shape[1:], -1), (*shape, states * own))
-    counts, none = view.own_counts(of), np.zeros(shape)
-    known = (counts[:-1].sum(axis=(1, 2)) > 0)[:, None, None] & view.dynamics.legal[of]
-    fit = recover_from_logits(AffineLogits(slopes, none, known, none), counts[1:], 1.0).diagnostics
-    assert isinstance(fit, Promising)
-    return fit.evidence.log_likelihood
+    legal, none = view.dynamics.legal[of], np.zeros((view.iterations - 1, states, own))
+    each = np.arange(states * own)
+    rows = np.append(0, np.where(legal.ravel(), own, 0).cumsum())
+    of_states = Patterns(np.append(each[::own], each.size), each, rows)
+    values = np.tile(np.tile(np.eye(own), (states, 1))[legal.ravel()].ravel(), (len(none), 1))
+    slopes = PatternedSlopes(of_states, values, legal, each.size)
+    counts = view.own_counts(of)
+    known = (counts[:-1].sum(axis=(1, 2)) > 0)[:, None, None] & legal
+    return evidence_of_logits(AffineLogits(slopes, none, known, none), counts[1:], 1.0)

@@ -92,11 +92,19 @@ def process_of(
 
 def exact_values(process: Process) -> tuple[FloatArray, FloatArray]:
     """Soft Q values (Eq. 3) as slopes (S * A_i, K) in the reward, and constants (S * A_i,)."""
-    gains = _gains(process)
+    values = _exact(process, _gains(process))
+    return values[:, :-1], values[:, -1]
+
+
+def exact_constants(process: Process) -> FloatArray:
+    """Of these the constants alone, which are the values of entropy."""
+    return _exact(process, _of_entropy(process))
+
+
+def _exact(process: Process, gains: FloatArray) -> FloatArray:
     chain = process.mean(process.reach.toarray())
     value = solve(np.eye(process.states) - process.gamma * chain, process.mean(gains))
-    values = gains + process.gamma * (process.reach @ value)
-    return values[:, :-1], values[:, -1]
+    return np.asarray(gains + process.gamma * (process.reach @ value))
 
 
 def learned_values(
@@ -214,5 +222,8 @@ def _rates(visits: FloatArray, beta: float) -> FloatArray:
 
 def _gains(process: Process) -> FloatArray:
     """What a target holds beside values of next actions: slopes and constants, (S * A_i, K + 1)."""
-    entropy_ahead = process.gamma * (process.reach @ process.entropy)
-    return np.column_stack([process.own.toarray(), entropy_ahead])
+    return np.column_stack([process.own.toarray(), _of_entropy(process)])
+
+
+def _of_entropy(process: Process) -> FloatArray:
+    return np.asarray(process.gamma * (process.reach @ process.entropy))

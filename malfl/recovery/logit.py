@@ -14,13 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from numpy.linalg import cholesky, inv
-from scipy.linalg import cho_solve
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 from malfl import checks, progress
 from malfl.checks import FloatArray
 from malfl.recovery.classes import Space
+from malfl.recovery.factored import ChosenFactored, FactoredSlopes
+from malfl.recovery.parts import Factor, Symmetric
 from malfl.recovery.patterns import PatternedSlopes
 from malfl.recovery.prior import PRIOR_SCALE, Posterior, integrate
 from malfl.recovery.reading import read
@@ -51,34 +52,34 @@ class AffineLogits:
     """Logits of an agent's policies pi_1, pi_2, ...: ``slopes @ reward + constants``."""
 
     #: (H, S, A_i, K), by each of the K numbers of the reward.
-    slopes: FloatArray | PatternedSlopes
+    slopes: FloatArray | PatternedSlopes | FactoredSlopes
     constants: FloatArray  #: (H, S, A_i)
     known: npt.NDArray[np.bool_]  #: (H, S, A_i), where the learner had a value to improve by
     variances: FloatArray  #: (H, S, A_i), of errors that are known to be there
 
     def policies(self, reward: FloatArray) -> FloatArray:
         """The improved policies, (H, S, A_i), if the agent has this reward."""
-        if isinstance(self.slopes, PatternedSlopes):
-            logits = self.slopes.at(reward)
-        else:
+        if isinstance(self.slopes, np.ndarray):
             logits = np.asarray(self.slopes @ reward)
+        else:
+            logits = self.slopes.at(reward)
         return np.asarray(softmax(logits + self.constants, axis=-1))
 
     @property
     def numbers(self) -> int:
         """How many numbers K the reward is."""
-        if isinstance(self.slopes, PatternedSlopes):
-            return self.slopes.numbers
-        return int(self.slopes.shape[-1])
+        if isinstance(self.slopes, np.ndarray):
+            return int(self.slopes.shape[-1])
+        return self.slopes.numbers
 
     def first(self, improvements: int) -> "AffineLogits":
         """The first so many of them."""
         return replace(
             self,
             slopes=(
-                self.slopes.first(improvements)
-                if isinstance(self.slopes, PatternedSlopes)
-                else self.slopes[:improvements]
+                self.slopes[:improvements]
+                if isinstance(self.slopes, np.ndarray)
+                else self.slopes.first(improvements)
             ),
             constants=self.constants[:improvements],
             known=self.known[:improvements],
@@ -115,7 +116,7 @@ class LogitFit(Value):
 class _Choices(NamedTuple):
     """Choices among actions, G of them: those (h, s) with anything to learn from."""
 
-    slopes: Slopes  # (G, A_i, K), in units of alpha
+    slopes: Slopes | ChosenFactored  # (G, A_i, K), in units of alpha
     constants: FloatArray  # (G, A_i)
     counts: FloatArray  # (G, A_i)
     known: npt.NDArray[np.bool_]  # (G, A_i)
@@ -194,6 +195,17 @@ def recover_from_logits(
         weights=reading.weights,
         weight_deviation=reading.weight_deviation,
     )
+
+
+def evidence_of_logits(logits: AffineLogits, counts: FloatArray, alpha: float) -> float:
+    """The logarithm of the evidence for logits, as `recover_from_logits` weighs it.
+
+    Raises
+    ------
+    ValueError, NothingToLearnError
+        As that does.
+    """
+    return _posterior(_Search(_informative(logits, counts, alpha))).log_likelihood
 
 
 def glance_at_logits(
@@ -306,8 +318,7 @@ class _Search:
         self._enough = GAIN + np.finfo(np.float64).eps * float(self._total.sum())
         self._pull = np.zeros_like(choices.counts)
         self._linearised: float | None = None  # for which variance of errors
-        # For which prior, and the factor.
-        self._factored: tuple[float, FloatArray] = (0.0, np.zeros((0, 0)))
+        self._factored: tuple[float, Factor] | None = None  # for which prior, and the factor
 
     def climb(self, prior: float) -> bool:
         """Find them for this deviation of the prior; whether they were found."""
@@ -342,29 +353,31 @@ class _Search:
         """Take counts for normal around the logits of a reward, without unknown errors."""
         self._linearise(self._logits(reward, self._pull, 0.0), 0.0)
 
+    @property
+    def information(self) -> FloatArray:
+        """Of the data alone on the reward, (K, K)."""
+        return self._square.whole()
+
     def evidence(self, prior: float) -> float:
         """The likelihood of the counts, with reward and errors integrated out (Laplace)."""
         value = self._value(self.reward, self._pull, prior, self.error)
-        size = np.log(prior * np.diag(self._factor(prior))).sum()
+        size = np.log(prior * self._factor(prior).diagonal()).sum()
         return float(value - self._size - size)
 
-    def covariance(self, prior: float) -> FloatArray:
+    def covariance(self, prior: float) -> Symmetric:
         """Of the reward, (K, K)."""
-        return np.asarray(cho_solve((self._factor(prior), True), np.eye(len(self.reward))))
+        return self._factor(prior).inverse()
 
     def slope_by_error(self, prior: float) -> float:
         """How the evidence rises with the variance of errors, from where it was linearised."""
         back = self._half.swapaxes(1, 2) @ self._inverse.swapaxes(1, 2)
-        carried = cho_solve((self._factor(prior), True), self._rows.mixed(back).square())
-        return 0.5 * float((self._pull**2).sum() - (back**2).sum() + np.trace(carried))
+        carried = self._factor(prior).trace(self._rows.mixed(back).square())
+        return 0.5 * float((self._pull**2).sum() - (back**2).sum() + carried)
 
-    def _factor(self, prior: float) -> FloatArray:
-        """The lower Cholesky factor of the reward's information, the prior's included."""
-        if self._factored[0] != prior:
-            matrix, size = self.information.copy(), len(self.reward)
-            rounding = np.finfo(np.float64).eps * size * float(np.diag(matrix).max())
-            matrix.flat[:: size + 1] += prior**-2 + rounding
-            self._factored = prior, np.asarray(cholesky(matrix))
+    def _factor(self, prior: float) -> Factor:
+        """The Cholesky factor of the reward's information, the prior's included."""
+        if self._factored is None or self._factored[0] != prior:
+            self._factored = prior, self._square.factor(prior**-2)
         return self._factored[1]
 
     def _logits(self, reward: FloatArray, pull: FloatArray, error: float) -> FloatArray:
@@ -418,16 +431,16 @@ class _Search:
         rest = np.where(given.known, (given.counts - expected) / scaled, 0.0)
         rest -= roots * (roots * rest).sum(axis=-1, keepdims=True)
         response = (half @ (logits - given.constants)[..., None])[..., 0] + rest
-        self._rows = given.slopes.mixed(half).mixed(self._inverse)
+        self._rows: Slopes | ChosenFactored = given.slopes.mixed(half).mixed(self._inverse)
         self._response = (self._inverse @ response[..., None])[..., 0]
-        self.information = self._rows.square()
+        self._square = self._rows.square()
         self._along = self._rows.along(self._response)
-        self._factored = 0.0, self.information
+        self._factored = None
         self._size = float(np.log(np.diagonal(factor, axis1=1, axis2=2)).sum())
 
     def _target(self, prior: float) -> tuple[FloatArray, FloatArray]:
         """The likeliest reward and pulls, counts taken for normal."""
-        reward = cho_solve((self._factor(prior), True), self._along)
+        reward = self._factor(prior).solve(self._along)
         rest = self._response - self._rows.at(reward)
         white = (self._inverse.swapaxes(1, 2) @ rest[..., None])[..., 0]
         return reward, (self._half.swapaxes(1, 2) @ white[..., None])[..., 0]
@@ -438,12 +451,13 @@ def _informative(logits: AffineLogits, counts: FloatArray, alpha: float) -> _Cho
         raise ValueError(f"counts must have shape {logits.constants.shape}, got {counts.shape}")
     counts = np.where(logits.known, counts, 0.0)
     chosen = (logits.known.sum(axis=-1) > 1) & (counts.sum(axis=-1) > 0)
-    if isinstance(logits.slopes, PatternedSlopes):
-        states, policies = np.nonzero(chosen.T)
-        slopes = logits.slopes.chosen(policies, states)
-    else:
+    slopes: Slopes | ChosenFactored
+    if isinstance(logits.slopes, np.ndarray):
         policies, states = np.nonzero(chosen)
         slopes = Slopes.of(logits.slopes[policies, states])
+    else:
+        states, policies = np.nonzero(chosen.T)  # sorted by state
+        slopes = logits.slopes.chosen(policies, states)
     known = logits.known[policies, states]
     choices = _Choices(
         slopes.times(alpha, known),

@@ -31,6 +31,7 @@ from malfl.recovery.estimator import Estimator, Prepared
 from malfl.recovery.learner_models import NEVER, Model, Path
 from malfl.recovery.likeliest import Likeliest
 from malfl.recovery.next_policy import exact_next_policy
+from malfl.recovery.parts import ALL, Symmetric
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit, estimate_policies
 from malfl.recovery.prior import PRIOR_SCALE, at_deviation, integrate, spoken_of
 from malfl.recovery.reading import read
@@ -406,9 +407,10 @@ class _Around:
         value = self.log_likelihood(self.reward) - 0.5 * (self.reward @ self.reward) / prior**2
         return float(value - 0.5 * np.log1p(prior**2 * self._sizes).sum())
 
-    def covariance(self, prior: float) -> FloatArray:
-        """Of the reward, (S, S)."""
-        return np.asarray(self._axes / (self._sizes + prior**-2) @ self._axes.T)
+    def covariance(self, prior: float) -> Symmetric:
+        """Of the reward, (K, K)."""
+        whole = np.asarray(self._axes / (self._sizes + prior**-2) @ self._axes.T)
+        return Symmetric((ALL,), [whole])
 
 
 class _Patience:

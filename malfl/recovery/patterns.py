@@ -38,17 +38,25 @@ def earnings(dynamics: Dynamics, agent: int, space: Space) -> csr_array:
     return csr_array(csr_array(basis)[earned_by_code(dynamics, agent, space.reward_class)])
 
 
-def patterns_of(dynamics: Dynamics, agent: int, space: Space) -> Patterns | None:
-    """The patterns of an agent's values; None if they are no sparser than is worth the trouble."""
-    states, joint = dynamics.n_states, dynamics.n_joint_actions
-    if not dynamics.ends.any():
-        return None
+def one_step(dynamics: Dynamics, agent: int, space: Space) -> tuple[csr_array, csr_array]:
+    """Nonzero where a step from a state may earn a number (S, K), or lead to a state (S, S)."""
     done = dynamics.possible.copy()
     done[dynamics.ends, 0] = True  # what is received there
     codes = np.flatnonzero(done.ravel())
-    of_state = csr_array((np.ones(codes.size), (codes // joint, codes)), shape=(states, done.size))
+    of_state = csr_array(
+        (np.ones(codes.size), (codes // dynamics.n_joint_actions, codes)),
+        shape=(dynamics.n_states, done.size),
+    )
     own = of_state @ abs(earnings(dynamics, agent, space))  # signs must not cancel
-    moves = of_state @ dynamics.transitions
+    return csr_array(own), csr_array(of_state @ dynamics.transitions)
+
+
+def patterns_of(dynamics: Dynamics, agent: int, space: Space) -> Patterns | None:
+    """The patterns of an agent's values; None if they are no sparser than is worth the trouble."""
+    states = dynamics.n_states
+    if not dynamics.ends.any():
+        return None
+    own, moves = one_step(dynamics, agent, space)
     found, before = own, -1
     while found.nnz != before:
         before = found.nnz

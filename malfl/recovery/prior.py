@@ -8,10 +8,10 @@ are in units of alpha here.
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.linalg import eigvalsh
 from scipy.special import logsumexp
 
 from malfl.checks import FloatArray
+from malfl.recovery.parts import Symmetric, eigvalsh_by_parts, mixture
 
 PRIOR_SCALE = 10.0  # median of the prior's deviation
 GRID = 8  # deviations of the prior looked at per factor of ten ...
@@ -25,7 +25,10 @@ class Search(Protocol):
     """The likeliest reward for a given deviation of the prior, from wherever it was before."""
 
     reward: FloatArray  #: (K,)
-    information: FloatArray  #: (K, K), of the data alone, at the reward
+
+    @property
+    def information(self) -> FloatArray:
+        """Of the data alone, at the reward, (K, K)."""
 
     def climb(self, prior: float) -> bool:
         """Find the reward for this deviation; whether it was found."""
@@ -33,7 +36,7 @@ class Search(Protocol):
     def evidence(self, prior: float) -> float:
         """The logarithm of the likelihood, the reward integrated out."""
 
-    def covariance(self, prior: float) -> FloatArray:
+    def covariance(self, prior: float) -> Symmetric:
         """Of the reward, (K, K)."""
 
 
@@ -60,14 +63,12 @@ def integrate(search: Search) -> Posterior:
     evidence += np.log(apart * np.log(10) / GRID)
     total = float(logsumexp(evidence))
     shares = np.exp(evidence - total)
-    reward = shares @ np.array([weighed[k].reward for k in order])
-    covariance = np.zeros((reward.size, reward.size))
-    for share, k in zip(shares, order, strict=True):
-        off = weighed[k].reward - reward
-        covariance += share * (weighed[k].covariance + np.outer(off, off))
+    rewards = np.array([weighed[k].reward for k in order])
+    reward = shares @ rewards
+    within = mixture([weighed[k].covariance for k in order], shares)
     return Posterior(
         reward,
-        covariance,
+        within.whole() + (shares * (rewards - reward).T) @ (rewards - reward),
         float(_deviation(shares @ np.array(order)) ** 2),
         total,
         all(weighed[k].converged for w, k in zip(shares, order, strict=True) if w > LEAST_SHARE),
@@ -76,18 +77,28 @@ def integrate(search: Search) -> Posterior:
 
 def at_deviation(search: Search, deviation: float) -> Posterior:
     """The posterior for one deviation of the prior, in units of alpha."""
-    converged = search.climb(deviation)
-    covariance, evidence = search.covariance(deviation), search.evidence(deviation)
-    return Posterior(search.reward.copy(), covariance, deviation**2, evidence, converged)
+    found = _at(search, deviation)
+    return Posterior(
+        found.reward, found.covariance.whole(), deviation**2, found.log_likelihood, found.converged
+    )
 
 
 def spoken_of(information: FloatArray, prior: float) -> float:
     """How many numbers of a reward the data speak of, under a prior of this variance."""
-    sizes = np.maximum(eigvalsh(information), 0.0)
+    sizes = np.maximum(eigvalsh_by_parts(information), 0.0)
     return float((sizes / (sizes + 1 / prior)).sum())
 
 
-def _scan(search: Search) -> dict[int, Posterior]:
+class _Weighed(NamedTuple):
+    """A posterior for one deviation of the prior."""
+
+    reward: FloatArray  # (K,), its mean
+    covariance: Symmetric  # (K, K)
+    log_likelihood: float
+    converged: bool
+
+
+def _scan(search: Search) -> dict[int, _Weighed]:
     """Go from one prior to wider and narrower ones until they are not worth a look."""
     search.climb(PRIOR_SCALE)
     number = spoken_of(search.information, PRIOR_SCALE**2)
@@ -106,12 +117,18 @@ def _scan(search: Search) -> dict[int, Posterior]:
     return weighed
 
 
-def _weigh(search: Search, k: int) -> Posterior:
+def _weigh(search: Search, k: int) -> _Weighed:
     """Its evidence includes the half-Cauchy density of the deviation, by its logarithm."""
-    found = at_deviation(search, _deviation(k))
+    found = _at(search, _deviation(k))
     share = _deviation(k) / PRIOR_SCALE
     density = float(np.log(2 / np.pi * share / (1 + share**2)))
     return found._replace(log_likelihood=found.log_likelihood + density)
+
+
+def _at(search: Search, deviation: float) -> _Weighed:
+    converged = search.climb(deviation)
+    covariance, evidence = search.covariance(deviation), search.evidence(deviation)
+    return _Weighed(search.reward.copy(), covariance, evidence, converged)
 
 
 def _deviation(k: float) -> float:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.linalg import eigvalsh
 
 from malfl import checks
 from malfl.checks import FloatArray, IntArray
+from malfl.recovery.parts import eigvalsh_by_parts
 from malfl.recovery.trust import Promise
 from malfl.recovery.verdict import Judgement, Verdict, judge
 from malfl.values import Value, freeze, set_fields
@@ -294,7 +294,7 @@ class AsSaid(Value):
 
 def determination_of(information: FloatArray, unknowns: int) -> Determination:
     """How well an information matrix (S, S), the prior's part taken off, determines a reward."""
-    values = np.sqrt(np.maximum(eigvalsh(information), 0.0))
+    values = np.sqrt(np.maximum(eigvalsh_by_parts(information), 0.0))
     fixed = values[values > RANK_TOLERANCE * values.max()]
     return Determination(
         unknowns=unknowns,

@@ -3,21 +3,22 @@
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.linalg import eigh
 
 from malfl import progress
 from malfl.checks import FloatArray
 from malfl.games.legal import only_legal
-from malfl.games.markov import Dynamics
-from malfl.recovery.classes import entries
+from malfl.games.markov import Dynamics, Policies
+from malfl.recovery.classes import Space, entries
+from malfl.recovery.factored import factored_slopes
 from malfl.recovery.learned_values import exact_values, process_of
+from malfl.recovery.parts import eigh_by_parts
 from malfl.recovery.reward import RANK_TOLERANCE, REWARD_CLASSES, RewardClass
 
 Classed = tuple[FloatArray, RewardClass]
 """The values of a reward, (S,), (S, A_i) or (S, A), and its class."""
 
-MOST_ENTRIES = 1000  # of a reward; a decomposition of more takes long
-MOST_DECOMPOSED = 4000  # and of one whose verdict is about these directions
+MOST_ENTRIES = 4000  # of a reward; a decomposition of more takes long
+MANY_ENTRIES = 1000  # of one in which slopes are kept as their factors
 NOTHING = 1e-9  # of a reward scaled to 1
 OPPONENTS = 4  # policies of the others, drawn at random, that stand for all; of joint actions more
 _KNOWN: WeakKeyDictionary[Dynamics, dict[tuple[int, RewardClass], FloatArray]] = WeakKeyDictionary()
@@ -37,32 +38,46 @@ def shown_directions(dynamics: Dynamics, agent: int, reward_class: RewardClass) 
     known = _KNOWN.setdefault(dynamics, {})
     if (agent, reward_class) not in known:
         rng = np.random.default_rng(0)
-        states = dynamics.n_states
-        square: FloatArray | float = 0.0
+        size = entries(dynamics, agent, reward_class)
+        square = np.zeros((size, size))
         others = dynamics.n_joint_actions // dynamics.actions[agent]
         for _ in range(OPPONENTS + others if reward_class == "joint-action" else OPPONENTS):
             progress.advance()
-            policies = [
-                only_legal(rng.dirichlet(np.ones(own), size=states), legal)
+            policies = tuple(
+                only_legal(rng.dirichlet(np.ones(own), size=dynamics.n_states), legal)
                 for own, legal in zip(dynamics.actions, dynamics.legal, strict=True)
-            ]
-            process = process_of(dynamics, policies, agent, 1.0, reward_class)
-            slopes = exact_values(process)[0].reshape(states, dynamics.actions[agent], -1)
-            legal = dynamics.legal[agent][..., None]
-            mean = (slopes * legal).sum(axis=1, keepdims=True) / legal.sum(axis=1, keepdims=True)
-            apart = ((slopes - mean) * legal).reshape(-1, slopes.shape[-1])
-            square = square + apart.T @ apart
-        sizes, axes = eigh(square)
+            )
+            square += _square(dynamics, agent, reward_class, policies)
+        sizes, axes = eigh_by_parts(square)
         floor = RANK_TOLERANCE**2 * max(float(sizes.max()), 0.0)
         known[agent, reward_class] = axes[:, sizes > floor]
     return known[agent, reward_class]
+
+
+def _square(
+    dynamics: Dynamics, agent: int, reward_class: RewardClass, policies: Policies
+) -> FloatArray:
+    """The square (K, K) of values' slopes in a reward, each action's less the mean of all."""
+    legal, number = dynamics.legal[agent], entries(dynamics, agent, reward_class)
+    process = process_of(dynamics, policies, agent, 1.0, reward_class)
+    if number > MANY_ENTRIES:
+        space, states = Space(reward_class, number), np.arange(dynamics.n_states)
+        factored = factored_slopes(dynamics, agent, space, [process], 1.0)
+        mean = legal / legal.sum(axis=1, keepdims=True)
+        centring = legal[:, :, None] * (np.eye(legal.shape[1]) - mean[:, None, :])
+        return factored.chosen(0 * states, states).mixed(centring).square().whole()
+    slopes = exact_values(process)[0].reshape(*legal.shape, -1)
+    mean = (slopes * legal[..., None]).sum(axis=1, keepdims=True)
+    mean = mean / legal.sum(axis=1)[:, None, None]
+    apart = ((slopes - mean) * legal[..., None]).reshape(-1, number)
+    return np.asarray(apart.T @ apart)
 
 
 def promised_directions(
     dynamics: Dynamics, agent: int, reward_class: RewardClass
 ) -> FloatArray | None:
     """The same, as far as it is told: None in games too large for it."""
-    if entries(dynamics, agent, reward_class) > MOST_DECOMPOSED:
+    if entries(dynamics, agent, reward_class) > MOST_ENTRIES:
         return None
     return shown_directions(dynamics, agent, reward_class)
 

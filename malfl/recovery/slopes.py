@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from malfl.checks import BoolArray, FloatArray, IntArray
-
-ALL = slice(None)
+from malfl.recovery.parts import ALL, MANY, Part, Symmetric, parts_of
 
 
 class Block(NamedTuple):
@@ -24,8 +24,15 @@ class Block(NamedTuple):
 class Slopes:
     """Of G choices among A_i actions in K numbers."""
 
-    def __init__(self, blocks: Sequence[Block], shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        shape: tuple[int, int, int],
+        parts: Sequence[Part] | None = None,
+    ) -> None:
         self.blocks, self.shape = tuple(blocks), shape
+        #: Numbers that no choice depends on together, in groups.
+        self.parts = _parts(self.blocks, shape[2]) if parts is None else parts
 
     @classmethod
     def of(cls, values: FloatArray) -> "Slopes":
@@ -40,7 +47,7 @@ class Slopes:
             )
             for block in self.blocks
         ]
-        return Slopes(blocks, self.shape)
+        return Slopes(blocks, self.shape, self.parts)
 
     def at(self, reward: FloatArray) -> FloatArray:
         """The logits (G, A_i) of a reward (K,)."""
@@ -66,16 +73,23 @@ class Slopes:
         blocks = [
             block._replace(values=matrices[block.choices] @ block.values) for block in self.blocks
         ]
-        return Slopes(blocks, (self.shape[0], matrices.shape[1], self.shape[2]))
+        shape = (self.shape[0], matrices.shape[1], self.shape[2])
+        return Slopes(blocks, shape, self.parts)
 
-    def square(self) -> FloatArray:
+    def square(self) -> Symmetric:
         """The sum (K, K) of the slopes' outer products."""
-        found = np.zeros((self.shape[2],) * 2)
+        owner, place = np.zeros((2, self.shape[2]), dtype=np.int64)
+        for number, part in enumerate(self.parts):
+            owner[part], place[part] = number, np.arange(owner[part].size)
+        blocks = [np.zeros((owner[part].size,) * 2) for part in self.parts]
         for _, columns, values in self.blocks:
             flat = _flat(values)
-            where = (ALL, ALL) if isinstance(columns, slice) else np.ix_(columns, columns)
-            found[where] += flat.T @ flat  # of one array with itself, for half the work
-        return found
+            if isinstance(columns, slice):
+                blocks[0] += flat.T @ flat  # of one array with itself, for half the work
+            elif columns.size:
+                some = place[columns]
+                blocks[owner[columns[0]]][np.ix_(some, some)] += flat.T @ flat
+        return Symmetric(self.parts, blocks)
 
     def apart(self, known: BoolArray) -> FloatArray:
         """How far any is from the mean over the known actions, at most, by number, (K,)."""
@@ -90,6 +104,17 @@ class Slopes:
     def largest(self) -> float:
         """The largest of all, whatever its sign."""
         return max((float(np.abs(block.values).max(initial=0)) for block in self.blocks), default=0)
+
+
+def _parts(blocks: Sequence[Block], numbers: int) -> tuple[Part, ...]:
+    if numbers < MANY or any(isinstance(block.columns, slice) for block in blocks):
+        return (ALL,)
+    columns = [np.arange(numbers)[block.columns] for block in blocks]
+    sizes, where = list(map(len, columns)), np.concatenate(columns)
+    touched = csr_array(
+        (np.ones(len(where)), where, np.append(0, np.cumsum(sizes))), shape=(len(sizes), numbers)
+    )
+    return parts_of(csr_array(touched.T @ touched))
 
 
 def _flat(values: FloatArray) -> FloatArray:

@@ -12,9 +12,11 @@ from malfl.games.markov import Dynamics, Policies
 from malfl.play.view import View
 from malfl.recovery.classes import RewardSpace, Space, check_space, entries, space_of
 from malfl.recovery.estimator import Prepared
+from malfl.recovery.factored import factored_slopes
 from malfl.recovery.learned_values import (
     ROUNDS,
     Process,
+    exact_constants,
     exact_values,
     learned_values,
     learned_variances,
@@ -33,6 +35,7 @@ Evaluation = Literal["td", "exact"]
 
 ROUGH_ERROR = 1e-2  # variance of logits for that glance
 ALWAYS = 1e6  # visits after which a value is what it is learned from
+MOST_SLOPES = 10_000_000  # of exact values; where there are more, their factors are kept
 SEARCH_VALUES = 2000  # by which a step size is found; those of the first two improvements at least
 
 
@@ -143,6 +146,8 @@ class _Prepared:
     def _logits(self, some: Sequence[int], beta: float | None) -> AffineLogits:
         """Of some improvements, by the number of the policy that was improved."""
         view, space = self._view, self._space
+        if beta is None and len(some) * self._counts[0].size * space.numbers > MOST_SLOPES:
+            return self._factored_logits(some)
         logits = empty_logits(
             view.dynamics,
             len(some),
@@ -155,6 +160,16 @@ class _Prepared:
             # Nobody knows what was improved where nothing was seen.
             logits.known[k] = view.dynamics.legal[self._agent] & self._counts[h].any()
         return logits
+
+    def _factored_logits(self, some: Sequence[int]) -> AffineLogits:
+        """Of exact values, whose slopes are too many to be written down."""
+        view, processes = self._view, [self._process(h) for h in some]
+        slopes = factored_slopes(view.dynamics, self._agent, self._space, processes, view.unit)
+        constants = np.array([exact_constants(process) for process in processes]) / view.unit
+        seen = self._counts[list(some)].sum(axis=(1, 2), keepdims=True) > 0
+        known = view.dynamics.legal[self._agent] & seen
+        constants = constants.reshape(known.shape)
+        return AffineLogits(slopes, constants, known, np.zeros(known.shape))
 
     def _values(self, h: int, beta: float | None) -> tuple[FloatArray, FloatArray]:
         """Of the policy of that number: exact, or learned with a step size."""

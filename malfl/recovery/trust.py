@@ -6,6 +6,7 @@ import numpy as np
 from numpy.linalg import eigh, eigvalsh
 
 from malfl.checks import BoolArray, FloatArray, IntArray
+from malfl.recovery.parts import eigh_by_parts
 from malfl.recovery.prior import Posterior
 from malfl.values import Value, freeze
 
@@ -45,8 +46,8 @@ def deviations(covariance: FloatArray, touched: BoolArray) -> FloatArray:
 
     A constant is a shaping, or next to one: they are of what is left without it.
     """
-    centring = np.where(touched, np.eye(len(touched)) - touched / touched.sum(), 0.0)
-    spread = np.diag(centring @ covariance @ centring.T)
+    centred = covariance - covariance[touched].mean(axis=0)
+    spread = np.diag(centred) - centred[:, touched].mean(axis=1)
     return np.where(touched, np.sqrt(np.maximum(spread, 0.0)), np.nan)
 
 
@@ -59,7 +60,7 @@ def deviations_of(basis: FloatArray, covariance: FloatArray, known: BoolArray) -
 
 def informed(information: FloatArray) -> FloatArray:
     """An orthonormal basis (K, k) of the directions that the data say anything of."""
-    sizes, axes = eigh(information)
+    sizes, axes = eigh_by_parts(information)
     return np.asarray(axes[:, sizes > ROUNDING * max(float(sizes.max()), 0.0)])
 
 
@@ -91,7 +92,7 @@ def promise(
     shares = spread / found.prior if basis is None else _shares(covariance, of_numbers, found.prior)
     known = int((shares < DETERMINED).sum())
     # What is shown of an entry, relative to what the prior says of that.
-    allowed = ((shown @ of_numbers) ** 2).sum(axis=1)
+    allowed = ((shown if basis is None else shown @ of_numbers) ** 2).sum(axis=1)
     left = ((shown @ covariance) * shown).sum(axis=1)
     weak = np.flatnonzero((left > WEAK**2 * found.prior * allowed) | ~touched)
     return Promise(float(middle), float(least), shares.size, known, weak)
