@@ -154,13 +154,13 @@ def recover(
             folder = values.writable_folder(out, "out")
             reward.save(folder / "reward.npz")
             _write_table(reward, folder / "reward.csv", names)
-            _draw(reward, folder / "reward.png", names, None)
+            _draw(reward, folder / "reward.png", names)
     if as_json:
         typer.echo(json.dumps(_as_json(reward, names)))
     else:
         if isinstance(log, data.PlayLog):
             typer.echo(log.summary() + "\n")
-        typer.echo(reward.summary())
+        typer.echo(reward.summary(**_for(reward, names)))
         if out is not None:
             typer.echo(f"Wrote reward.npz, reward.csv and reward.png to {out}.")
     raise typer.Exit(STATUS[reward.verdict])
@@ -207,13 +207,18 @@ def plot(
     out: Out,
     rows: Annotated[int | None, typer.Option(help="Of a grid of all states.")] = None,
     columns: Annotated[int | None, typer.Option(help="Of a grid of all states.")] = None,
+    game: Annotated[
+        str | None,
+        typer.Option(help="For a graph: a file of a game or a log, or the name of an example."),
+    ] = None,
 ) -> None:
     """Draw a recovered reward: PNG, SVG or PDF, by the name of the file."""
     with _refusing():
         if (rows is None) != (columns is None):
             raise ValueError("--rows and --columns must be given together")
         layout = None if rows is None or columns is None else (rows, columns)
-        _draw(RecoveredReward.load(reward), out, (None, None), layout)
+        graph = None if game is None else _game(game)
+        _draw(RecoveredReward.load(reward), out, (None, None), layout, graph)
     typer.echo(f"Wrote {out}.")
 
 
@@ -266,12 +271,16 @@ def _write_table(reward: RecoveredReward, path: Path, names: Names) -> None:
 
 
 def _draw(
-    reward: RecoveredReward, path: Path, names: Names, layout: tuple[int, int] | None
+    reward: RecoveredReward,
+    path: Path,
+    names: Names,
+    layout: tuple[int, int] | None = None,
+    game: Dynamics | None = None,
 ) -> None:
     import matplotlib as mpl
 
     mpl.use("agg")
-    figure = malfl.plot_reward(reward, layout=layout, **_for(reward, names))
+    figure = malfl.plot_reward(reward, layout=layout, game=game, **_for(reward, names))
     kind = path.suffix.removeprefix(".").lower()
     allowed = ("png", "svg", "pdf")
     if kind not in allowed:

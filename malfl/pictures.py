@@ -5,14 +5,18 @@ from math import prod
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from malfl import checks
 from malfl.checks import FloatArray
+from malfl.games.markov import Dynamics
 from malfl.recovery.reward import RecoveredReward
 
 MOST_NAMED = 40  # states that are shown by name, each in a line
+MOST_NODES = 60  # states that are shown as a graph
+MOST_CELLS = 200  # of a table with numbers in it
+LEAST_SHARE = 0.05  # of moves, if everything is as likely to be done, that are drawn
+NODE = 900.0  # size of a state in a graph, in points squared
 SPREAD = 2.0  # posterior deviations to either side
 MAP = "cividis"
 COLOURS = {"sound": "#2d7d46", "doubtful": "#b3541e", "undetermined": "#a61c1c"}  # of verdicts
@@ -22,19 +26,24 @@ def plot_reward(
     reward: RecoveredReward,
     *,
     layout: tuple[int, int] | None = None,
+    game: Dynamics | None = None,
     states: Sequence[str] | None = None,
     actions: Sequence[str] | None = None,
 ) -> Figure:
     """Draw a reward with what is known of its errors, and its verdict above.
 
-    On a grid, each state is a cell with its reward and the deviation. Otherwise the reward of up to
-    40 states is a line each, with two deviations to either side, or a row of cells by action; that
-    of more states is a curve from the lowest to the highest.
+    On a grid, each state is a cell with its reward and the deviation; on a graph it is a node.
+    Without either, the reward of up to 40 states is a line each, with two deviations to either
+    side, or a row of cells by action; that of more states is a curve from the lowest to the
+    highest. Grids and graphs show the mean over actions.
 
     Parameters
     ----------
     layout
         Rows and columns of a grid whose cells are the states, row by row.
+    game
+        For a graph of up to 60 states, with an arrow for each move that is not rare. States where
+        episodes end have a thick edge.
     states, actions
         Names, in the order of their numbers; by default the numbers.
 
@@ -46,7 +55,8 @@ def plot_reward(
     Raises
     ------
     TypeError, ValueError
-        If ``layout`` has other cells than there are states, or there are not as many names.
+        If ``layout`` has other cells than there are states, there are not as many names, or the
+        game has other states or too many.
     """
     checks.instance(reward, RecoveredReward, "reward", "see malfl.recover")
     shape = reward.values.shape
@@ -60,15 +70,18 @@ def plot_reward(
                 f"layout must be rows and columns of {number} cells, got {checks.shown(layout)}"
             )
         figure = _grid(reward, layout, names)
+    elif game is not None:
+        _check_nodes(game, number)
+        figure = _graph(reward, game, names)
     elif len(shape) == 2:
         if number > MOST_NAMED:
-            figure = _curve(reward.values.ravel(), _flat(reward), "state and action, in order")
+            figure = _curve(reward, "state and action, in order")
         else:
             figure = _table(reward, names, own or _numbers(shape[1]))
     elif number <= MOST_NAMED:
         figure = _lines(reward, names)
     else:
-        figure = _curve(reward.values, _flat(reward), "state, in order")
+        figure = _curve(reward, "state, in order")
     judged = reward.judgement
     said = f"Verdict: {judged.verdict}"
     if judged.reasons:
@@ -94,9 +107,7 @@ def _unit(reward: RecoveredReward) -> str:
 
 def _grid(reward: RecoveredReward, layout: tuple[int, int], names: tuple[str, ...]) -> Figure:
     rows, columns = layout
-    values, spread = reward.over_states(), None
-    if reward.values.ndim == 1 and reward.deviation is not None:
-        spread = reward.deviation
+    values = reward.over_states()
     figure, axes = plt.subplots(
         figsize=(1.1 * columns + 1.6, 1.0 * rows + 0.8), layout="constrained"
     )
@@ -104,12 +115,57 @@ def _grid(reward: RecoveredReward, layout: tuple[int, int], names: tuple[str, ..
     figure.colorbar(image, ax=axes, label=_unit(reward))
     middle = np.nanmean([np.nanmin(values), np.nanmax(values)])
     for state, (row, column) in enumerate(np.ndindex(rows, columns)):
-        text = f"{names[state]}\n{values[state]:.2g}"
-        if spread is not None:
-            text += f"\n±{spread[state]:.1g}"
         colour = "white" if values[state] < middle else "black"
+        text = _text(reward, names, state)
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set(xticks=[], yticks=[])
+    return figure
+
+
+def _text(reward: RecoveredReward, names: tuple[str, ...], state: int) -> str:
+    """A state's name, reward and deviation; the latter only of a reward of the state."""
+    text = f"{names[state]}\n{reward.over_states()[state]:.2g}"
+    if reward.values.ndim == 1 and reward.deviation is not None:
+        text += f"\n±{reward.deviation[state]:.1g}"
+    return text
+
+
+def _check_nodes(game: Dynamics, number: int) -> None:
+    checks.instance(game, Dynamics, "game", "of which the reward is")
+    if game.n_states != number:
+        raise ValueError(f"game must have {number} states as the reward, got {game.n_states}")
+    if number > MOST_NODES:
+        raise ValueError(f"a graph shows at most {MOST_NODES} states, got {number}; omit game")
+
+
+def _graph(reward: RecoveredReward, game: Dynamics, names: tuple[str, ...]) -> Figure:
+    import networkx as nx  # takes a while
+
+    joint, values = game.n_joint_actions, reward.over_states()
+    moves = game.transitions.toarray().reshape(game.n_states, joint, -1)
+    shares = moves.sum(axis=1) / np.maximum(game.possible.sum(axis=1), 1)[:, None]
+    np.fill_diagonal(shares, 0.0)
+    graph = nx.from_numpy_array(shares >= LEAST_SHARE, create_using=nx.DiGraph)
+    places = nx.kamada_kawai_layout(graph.to_undirected())
+    side = 2.0 + 1.1 * np.sqrt(game.n_states)
+    figure, axes = plt.subplots(figsize=(side + 1.0, side), layout="constrained")
+    nx.draw_networkx_edges(graph, places, ax=axes, node_size=NODE, edge_color="#8a8a8a", width=0.8)
+    known = np.isfinite(values)
+    nodes = nx.draw_networkx_nodes(
+        graph, places, nodelist=np.flatnonzero(known).tolist(), ax=axes, node_size=NODE, cmap=MAP,
+        node_color=values[known], edgecolors="black", linewidths=1 + 2.0 * game.ends[known],
+    )  # fmt: skip
+    unknown = np.flatnonzero(~known).tolist()
+    nx.draw_networkx_nodes(
+        graph, places, nodelist=unknown, ax=axes, node_size=NODE, node_color="#d9d9d9"
+    )
+    middle = np.nanmean([np.nanmin(values), np.nanmax(values)])
+    for state, (x, y) in places.items():
+        colour = "white" if values[state] < middle else "black"
+        text = _text(reward, names, state)
+        axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=7)
+    figure.colorbar(nodes, ax=axes, label=_unit(reward))
+    axes.set_axis_off()
     return figure
 
 
@@ -131,17 +187,26 @@ def _lines(reward: RecoveredReward, names: tuple[str, ...]) -> Figure:
 def _table(reward: RecoveredReward, names: tuple[str, ...], actions: tuple[str, ...]) -> Figure:
     states, columns = reward.values.shape
     figure, axes = plt.subplots(
-        figsize=(0.75 * columns + 2.4, 0.28 * states + 1.4), layout="constrained"
+        figsize=(0.9 * columns + 2.4, 0.28 * states + 1.4), layout="constrained"
     )
     image = axes.imshow(reward.values, cmap=MAP, aspect="auto")
     figure.colorbar(image, ax=axes, label=_unit(reward))
+    middle = np.nanmean([np.nanmin(reward.values), np.nanmax(reward.values)])
+    if reward.values.size <= MOST_CELLS:
+        for (row, column), value in np.ndenumerate(reward.values):
+            text = f"{value:.2g}"
+            if reward.deviation is not None:
+                text += f" ±{reward.deviation[row, column]:.1g}"
+            colour = "white" if value < middle else "black"
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
     axes.set_xticks(range(columns), actions, rotation=90 if columns > 9 else 0, fontsize=8)
     axes.set_yticks(range(states), names, fontsize=8)
     axes.set(xlabel="action", ylabel="state")
     return figure
 
 
-def _curve(values: FloatArray, spread: FloatArray, label: str) -> Figure:
+def _curve(reward: RecoveredReward, label: str) -> Figure:
+    values, spread = reward.values.ravel(), _flat(reward)
     order = np.argsort(values)
     order = order[np.isfinite(values[order])]
     figure, axes = plt.subplots(figsize=(6.5, 4.0), layout="constrained")
@@ -149,10 +214,6 @@ def _curve(values: FloatArray, spread: FloatArray, label: str) -> Figure:
     axes.plot(place, values[order])
     wide = SPREAD * np.nan_to_num(spread[order])
     axes.fill_between(place, values[order] - wide, values[order] + wide, alpha=0.25, linewidth=0)
-    _label(axes, label)
-    return figure
-
-
-def _label(axes: Axes, label: str) -> None:
-    axes.set(xlabel=label, ylabel="reward, with two posterior deviations")
+    axes.set(xlabel=label, ylabel=f"{_unit(reward)}, with two posterior deviations")
     axes.grid(alpha=0.3)
+    return figure

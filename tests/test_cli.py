@@ -102,6 +102,10 @@ def test_pictures(kind, folder):
     reward.save("r.npz")
     call("plot", "r.npz", "--out", f"a.{kind}", "--rows", 2, "--columns", 3)
     assert (folder / f"a.{kind}").stat().st_size > 1000
+    table = [[(s + 1) % 6] for s in range(6)]
+    malfl.Dynamics(actions=(1,), transitions=table, start=0, gamma=0.9).save("ring.npz")
+    call("plot", "r.npz", "--out", f"b.{kind}", "--game", "ring.npz")
+    assert (folder / f"b.{kind}").stat().st_size > 1000
 
 
 WRONG = {

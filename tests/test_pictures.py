@@ -80,3 +80,46 @@ def test_a_layout_that_does_not_fit_is_refused(layout):
 def test_names_are_as_many_as_states():
     with pytest.raises(ValueError, match="states must be 6 names, got 2"):
         malfl.plot_reward(reward(6), states=("a", "b"))
+
+
+def ring(states=5):
+    """States in a circle, the last of which ends an episode; action 1 stays."""
+    table = [[(s + 1) % states, s] for s in range(states)]
+    return malfl.MarkovGame(
+        actions=(2,), transitions=table, rewards=[np.zeros(states)], start=0, gamma=0.9,
+        ends=[states - 1],
+    )  # fmt: skip
+
+
+def test_a_graph_has_an_arrow_for_each_move():
+    one, game = reward(5), ring()
+    axes = malfl.plot_reward(one, game=game, states=list("abcde")).axes[0]
+    assert [text.get_text() for text in axes.texts] == [
+        f"{name}\n{value:.2g}\n±0.2" for name, value in zip("abcde", one.values, strict=True)
+    ]
+    nodes = axes.collections[0]
+    np.testing.assert_array_equal(nodes.get_array(), one.values)
+    assert np.argmax(nodes.get_linewidths()) == 4  # where episodes end
+    assert len(axes.patches) == 4  # nothing leads on from there, and staying is no move
+
+
+def test_a_graph_of_what_is_not_known():
+    values = np.array([np.nan, 1, 2, 3, 4])
+    axes = malfl.plot_reward(malfl.RecoveredReward(values, "state", NoFit()), game=ring()).axes[0]
+    np.testing.assert_array_equal(axes.collections[0].get_array(), values[1:])
+    assert len(axes.collections[1].get_offsets()) == 1
+
+
+@pytest.mark.parametrize(
+    ("states", "said"), [(4, "game must have 4 states as the reward, got 5"), (70, "at most 60")]
+)
+def test_a_game_that_does_not_fit_is_refused(states, said):
+    game = ring(max(5, states))
+    with pytest.raises(ValueError, match=said):
+        malfl.plot_reward(reward(states), game=game)
+
+
+def test_a_table_shows_deviations():
+    one = reward(2, 2)
+    assert texts(malfl.plot_reward(one))[0] == f"{one.values[0, 0]:.2g} ±0.2"
+    assert not texts(malfl.plot_reward(reward(40, 6)))

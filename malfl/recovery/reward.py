@@ -1,5 +1,6 @@
 """What a recovery hands out: a reward, and how far it can be trusted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -165,6 +166,10 @@ class RecoveredReward(Value):
     @property
     def judgement(self) -> Judgement:
         """The verdict with its reasons; see `malfl.recovery.verdict.Judgement`."""
+        return self._judged(None, None)
+
+    def _judged(self, states: Sequence[str] | None, actions: Sequence[str] | None) -> Judgement:
+        """The same, with entries called by their names."""
         fit = self.diagnostics
         if not isinstance(fit, Promising):
             return judge(
@@ -174,16 +179,20 @@ class RecoveredReward(Value):
         return judge(
             converged=fit.converged, promise=fit.promise, error=fit.evidence.error,
             rivals=self.rivals, doubts=self.doubts, sensitive=self.sensitive,
-            names=self._names(),
+            names=self._names(states, actions),
         )  # fmt: skip
 
-    def _names(self) -> tuple[str, ...]:
+    def _names(
+        self, states: Sequence[str] | None, actions: Sequence[str] | None
+    ) -> tuple[str, ...]:
         """Of the entries, in order."""
+        shape = self.values.shape
         action = "action" if self.reward_class == "state-action" else "joint action"
-        places = np.ndindex(self.values.shape)
-        if self.reward_class == "state":
-            return tuple(f"state {s}" for (s,) in places)
-        return tuple(f"state {s} {action} {a}" for s, a in places)
+        named = range(shape[0]) if states is None else checks.names(states, "states", shape[0])
+        if len(shape) == 1:
+            return tuple(f"state {state}" for state in named)
+        own = checks.action_names(actions, shape) or range(shape[1])
+        return tuple(f"state {state} {action} {one}" for state in named for one in own)
 
     def over_states(self) -> FloatArray:
         """The reward averaged uniformly over actions, as the paper compares it, shape (S,).
@@ -192,10 +201,18 @@ class RecoveredReward(Value):
         """
         return self.values if self.values.ndim == 1 else np.asarray(self.values.mean(axis=1))
 
-    def summary(self) -> str:
-        """What was recovered and how far to trust it, a line for each."""
+    def summary(
+        self, *, states: Sequence[str] | None = None, actions: Sequence[str] | None = None
+    ) -> str:
+        """What was recovered and how far to trust it, a line for each.
+
+        Parameters
+        ----------
+        states, actions
+            Names, in the order of their numbers; by default the numbers.
+        """
         fit, known = self.diagnostics, np.isfinite(self.values)
-        lines = self.judgement.lines()
+        lines = self._judged(states, actions).lines()
         lines += [f"Reward of the {self.reward_class}: {known.sum()} of {known.size} entries known"]
         if known.any():
             low, high = self.values[known].min(), self.values[known].max()
