@@ -84,11 +84,10 @@ class Recorder:
         return tuple(self._numbers)
 
     def next_iteration(self) -> None:
-        """What is done from here on, agents do by new policies; an episode that is on ends here.
+        """What is done from here on, agents do by new policies, also within an episode.
 
         Nothing changes if nothing was done since the last one.
         """
-        self._leave(False)
         self._iteration += bool(self._rows) and self._rows[-1][0] == self._iteration
 
     def reset(self, *given: object, **options: object) -> Any:  # noqa: ANN401
@@ -182,7 +181,8 @@ class Recorder:
         """Of the episode that is on, if there is one and something was done in it."""
         if self._state is None or self._step == 0:
             return []
-        return [(self._iteration, self._episode, self._step, self._state, NOBODY, 0, False)]
+        iteration = self._rows[-1][0]  # whatever has begun since
+        return [(iteration, self._episode, self._step, self._state, NOBODY, 0, False)]
 
     def _leave(self, ended: bool) -> None:
         self._rows += [(*row[:-1], ended) for row in self._last_row()]

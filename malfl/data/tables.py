@@ -88,9 +88,11 @@ def _of_file(path: Path) -> tuple[Sequence[str], Iterator[pa.RecordBatch]]:
 
 
 def _told(batches: Iterator[pa.RecordBatch], path: Path) -> Iterator[pa.RecordBatch]:
-    """Batches, with errors that name the file."""
+    """Batches that point to nothing outside of themselves, with errors that name the file."""
     try:
-        yield from batches
+        for batch in batches:
+            batch.validate(full=True)
+            yield batch
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from None
 

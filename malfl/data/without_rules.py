@@ -1,7 +1,10 @@
 """Episodes of a table as those of a game that shows in them: its turns, ends and moves."""
 
+from math import prod
+
 import numpy as np
 
+from malfl import checks
 from malfl.checks import BoolArray, IntArray
 from malfl.data.codebook import Codebooks
 from malfl.data.played import UNKNOWN, Found, Played, as_episodes, without_open_ends
@@ -17,10 +20,16 @@ def found_by_moves(played: Played, books: Codebooks, gamma: float, smoothing: fl
 
     Raises
     ------
+    MemoryError
+        If there are too many states and actions for it.
     ValueError
         If an agent acts in a state in one row and does not in another, or no game has such rules.
     """
     states, sizes = books.sizes
+    checks.memory(
+        32 * states * prod(sizes), f"a table of {states} states and {prod(sizes)} joint actions",
+        "number both from 0 on, without gaps",
+    )  # fmt: skip
     played, names = _with_ends(played, states, books.states.labels)
     played, notes = without_open_ends(played)
     states = max(states, int(played.last.max(initial=0)) + 1)

@@ -10,7 +10,7 @@ from malfl import checks
 from malfl.checks import FloatArray, IntArray
 from malfl.recovery.parts import eigvalsh_by_parts
 from malfl.recovery.trust import Promise
-from malfl.recovery.verdict import Judgement, Verdict, judge
+from malfl.recovery.verdict import Judgement, Verdict, judge, shortened
 from malfl.values import Value, freeze, set_fields
 
 RewardClass = Literal["state", "state-action", "joint-action"]
@@ -228,10 +228,10 @@ class RecoveredReward(Value):
         lines += ["The fit converged." if self.converged else "The fit did NOT converge."]
         if self.compared:
             (taken, best), *others = self.compared
-            lines += [f"Likeliest: {taken}"]
+            lines += [f"Likeliest: {shortened(taken)}"]
             for name, one in others[:SHOWN]:
                 how = "less likely" if one <= best else "likelier, with more unexplained,"
-                lines += [f"- {name}: {how} by {abs(best - one):.3g}"]
+                lines += [f"- {shortened(name)}: {how} by {abs(best - one):.3g}"]
         lines += fit.lines()
         lines += [f"With {one}: correlation {like:.3f}" for one, like in self.sensitive]
         if self.unvisited is not None and len(self.unvisited):

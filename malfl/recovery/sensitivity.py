@@ -20,6 +20,7 @@ from malfl.recovery.replay import Replay
 from malfl.recovery.reward import NothingToLearnError, Promising, RecoveredReward
 from malfl.recovery.shown import Classed, identified_part, likeness
 from malfl.recovery.structural import Structural
+from malfl.recovery.verdict import shortened
 from malfl.values import Value, set_fields
 
 ALPHAS = (0.5, 2.0)  # times the entropy coefficient assumed
@@ -63,7 +64,7 @@ class Sensitivity(Value):
         width = max(map(len, ("changed to", *self.assumptions)))
         rows = zip(self.assumptions, self.correlations, self.errors, strict=True)
         return "\n".join([
-            f"Recovered by {self.estimator}",
+            f"Recovered by {shortened(self.estimator)}",
             f"{'changed to':{width}}  correlation  unexplained",
             *(f"{one:{width}}  {like:11.3f}  {error**0.5:11.3g}" for one, like, error in rows),
         ])  # fmt: skip

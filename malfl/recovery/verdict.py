@@ -1,5 +1,6 @@
 """Whether a recovered reward can be relied on, why not, and often what would help."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,14 +105,19 @@ def judge(
     if apart:
         name, correlation = min(apart, key=lambda each: each[1])
         reasons.append(
-            f"{name} is about as likely or likelier, and its reward correlates with this one at "
-            f"{correlation:.2f} only"
+            f"{shortened(name)} is about as likely or likelier, and its reward correlates with "
+            f"this one at {correlation:.2f} only"
         )
     reasons += doubts
     if not reasons:
         return Judgement("sound", (), ())
     low = promise.correlation < UNDETERMINED
     return Judgement("undetermined" if low else "doubtful", tuple(reasons), tuple(advice))
+
+
+def shortened(text: str) -> str:
+    """A text with numbers of many digits cut to four."""
+    return re.sub(r"\d+\.\d{5,}", lambda number: f"{float(number[0]):.4g}", text)
 
 
 def _dependences(sensitive: tuple[tuple[str, float], ...]) -> list[str]:

@@ -39,16 +39,22 @@ def test_a_log_comes_back_as_it_was(agents, in_batches):
     )
 
 
+def save_as(frame, path):
+    """As a file of the kind that its name says."""
+    kind = path.suffix.lower()
+    if kind == ".csv":
+        frame.to_csv(path, index=False)
+    elif kind in (".parquet", ".pq"):
+        pyarrow.parquet.write_table(pa.table(frame), path)
+    else:
+        pyarrow.feather.write_feather(frame, path, compression="uncompressed")
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet", "arrow", "feather", "pq", "CSV"])
 def test_files(kind, tmp_path, in_batches):
     game, log = played()
     frame, path = table(log), tmp_path / f"log.{kind}"
-    if kind.lower() == "csv":
-        frame.to_csv(path, index=False)
-    elif kind in ("parquet", "pq"):
-        pyarrow.parquet.write_table(pa.table(frame), path)
-    else:
-        pyarrow.feather.write_feather(frame, path, compression="uncompressed")
+    save_as(frame, path)
     for where in (path, str(path)):
         assert_same_episodes(malfl.read_log(where, game=game).episodes, log.episodes)
 
@@ -373,6 +379,33 @@ def test_a_file_cut_short_is_refused(tmp_path):
         part.write_bytes(content[:kept])
         with pytest.raises(ValueError, match=r"must be a whole .parquet file"):
             malfl.read_log(part, gamma=0.9)
+
+
+@pytest.mark.filterwarnings("ignore::malfl.data.DoubtfulLogWarning")
+@pytest.mark.parametrize("kind", ["csv", "parquet", "arrow"])
+def test_a_damaged_file_is_a_log_or_refused(kind, tmp_path):
+    """Whatever bytes are in it; Arrow's own checks find what points outside of the file."""
+    rng, number = np.random.default_rng(0), 60
+    whole = pd.DataFrame({
+        "iteration": np.repeat([0, 1, 2], number // 3), "episode": np.arange(number) // 5,
+        "step": np.arange(number) % 5, "state": rng.integers(3, size=number),
+        "action": rng.choice(["left", "right"], size=number),
+    })  # fmt: skip
+    path, said = tmp_path / f"a.{kind}", []
+    save_as(whole, path)
+    content = path.read_bytes()
+    for _ in range(150):
+        damaged = bytearray(content)
+        for at in rng.integers(len(content), size=rng.integers(1, 4)):
+            damaged[at : at + rng.integers(9)] = rng.bytes(rng.integers(9))
+        path.write_bytes(damaged)
+        try:
+            malfl.read_log(path, gamma=0.9)
+        except (ValueError, TypeError, MemoryError) as error:
+            said.append(str(error))
+    assert len(said) > 100
+    for text in said:
+        assert any(name in text for name in (path.name, "column", "row", "a table of"))
 
 
 @st.composite

@@ -114,8 +114,6 @@ def test_an_own_loop_may_stop_episodes_and_begin_iterations():
     env.reset()  # cuts the episode off
     env.step(0)
     env.next_iteration()
-    with pytest.raises(ValueError, match="env must be reset before a step"):
-        env.step(0)
     env.reset()
     env.step(0)
     rows = listed(env.table())
@@ -124,6 +122,23 @@ def test_an_own_loop_may_stop_episodes_and_begin_iterations():
     assert [row[4] for row in rows] == [0, None, 0, None, 0, None]
     assert not any(row[5] for row in rows)
     assert listed(env.table()) == rows  # an episode that is on is not left by being looked at
+
+
+def test_a_new_policy_after_each_step():
+    """No step is lost, and where it led is the state of the next."""
+    env, rng, steps = Recorder(lake()), np.random.default_rng(0), 0
+    for episode in range(20):
+        env.reset(seed=episode)
+        over = False
+        while not over:
+            _, _, ended, cut, _ = env.step(rng.integers(4))
+            over, steps = ended or cut, steps + 1
+            env.next_iteration()
+    log = malfl.read_log(env.table(), gamma=0.9)
+    assert log.counts.sum() == steps == len(log.counts)
+    game = malfl.games.from_gymnasium(lake(), gamma=0.9)
+    known = malfl.read_log(env.table(), game=game)  # which refuses what cannot be
+    assert known.counts.sum() == steps
 
 
 def test_an_iteration_in_which_nothing_is_done_is_none():
