@@ -84,7 +84,13 @@ def in_iterations(played: Played, window: int | None) -> Played:
 
 
 def without_open_ends(played: Played) -> tuple[Played, tuple[str, ...]]:
-    """Episodes without steps of which nobody knows where they led; a note of how many, if any."""
+    """Episodes without steps of which nobody knows where they led; a note of how many, if any.
+
+    Raises
+    ------
+    ValueError
+        If no step is left.
+    """
     open_ = (played.last == UNKNOWN) & (played.lengths > 0)
     if not open_.any():
         return played, ()
@@ -93,6 +99,11 @@ def without_open_ends(played: Played) -> tuple[Played, tuple[str, ...]]:
     last[open_] = played.states[steps]
     kept = np.ones(len(played.states), dtype=bool)
     kept[steps] = False
+    if not kept.any():
+        raise ValueError(
+            "nothing says where any step led; a column 'next_state' would, or a last row of each "
+            "episode without actions"
+        )
     shorter = played._replace(
         states=played.states[kept],
         actions=tuple(own[kept] for own in played.actions),

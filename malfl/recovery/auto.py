@@ -19,6 +19,7 @@ from malfl.recovery.path import PathLikelihood
 from malfl.recovery.policies import PolicyFit, Smoothing, check_fit
 from malfl.recovery.replay import Replay
 from malfl.recovery.reward import REWARD_CLASSES, RecoveredReward, RewardClass
+from malfl.recovery.shown import MOST_ENTRIES
 from malfl.recovery.step_size import settled
 from malfl.recovery.structural import MOST_SLOPES, Structural
 from malfl.values import Value, set_fields
@@ -88,7 +89,7 @@ class _Prepared:
         for one in REWARD_CLASSES if named is None else (named,):
             space = space_of(self._view.dynamics, self._agent, one)
             name = space.reward_class
-            if named is None and not trials.worth_a_look(name):
+            if named is None and not trials.worth_a_look(name, MOST_ENTRIES):
                 continue
             if self._large(space):
                 exact = Structural(None, "exact", one, self._auto.policies)

@@ -24,7 +24,8 @@ from malfl.recovery.shown import MOST_ENTRIES, likeness
 from malfl.recovery.verdict import MOST_ERROR, NEARLY
 from malfl.values import Value
 
-FEW_ENTRIES = 300  # of a reward: wider classes of at most so many are always compared
+FEW_ENTRIES = 300  # of a reward: wider classes of at most so many are always compared ...
+MANY_ENTRIES = 1000  # ... and of at most so many where narrower ones leave much unexplained
 
 
 class Trial(NamedTuple):
@@ -93,14 +94,18 @@ class Trials:
         """Whether a reward of a class has so few entries that it is always compared."""
         return entries(self._dynamics, self._agent, reward_class) <= FEW_ENTRIES
 
-    def worth_a_look(self, reward_class: RewardClass) -> bool:
-        """Whether rewards of a class are to be compared, given the fits of narrower ones."""
+    def worth_a_look(self, reward_class: RewardClass, most: int = MANY_ENTRIES) -> bool:
+        """Whether rewards of a class are to be compared, given the fits of narrower ones.
+
+        Of those of more than `FEW_ENTRIES` only if these leave much, and up to ``most`` entries.
+        """
         own, joint = self._dynamics.actions[self._agent], self._dynamics.n_joint_actions
         if reward_class == "joint-action" and own == joint:
             return False  # nobody else has a choice
         if reward_class == "state" or self.few(reward_class):
             return True
-        return self._small(reward_class) and self.leave_much()
+        number = entries(self._dynamics, self._agent, reward_class)
+        return number <= most and self.leave_much()
 
     def chosen(self) -> RecoveredReward:
         """The reward that comes first, with all that it was compared with."""

@@ -408,6 +408,11 @@ def test_a_damaged_file_is_a_log_or_refused(kind, tmp_path):
         assert any(name in text for name in (path.name, "column", "row", "a table of"))
 
 
+def test_one_step_that_leads_nowhere_is_refused():
+    with pytest.raises(ValueError, match="nothing says where any step led; a column 'next_state'"):
+        malfl.read_log({"state": [0], "action": [0]}, gamma=0.9, window=1)
+
+
 @st.composite
 def ragged(draw):
     """Episodes of any lengths, by iteration, as lists of states and of actions."""
