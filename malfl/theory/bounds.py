@@ -82,8 +82,9 @@ def equation_15(prediction: Prediction) -> Bound:
     q = prediction.soft_q(shaped, prediction.policy)
     q_hat = prediction.soft_q(true + prediction.error, prediction.policy)
     alpha = prediction.alpha
-    predicted = log_softmax(q_hat / alpha, axis=1)
-    off = alpha * (prediction.logs - predicted) - (q - q_hat)
+    legal = prediction.legal
+    predicted = log_softmax(np.where(legal, q_hat / alpha, -np.inf), axis=1)
+    off = alpha * (prediction.logs[legal] - predicted[legal]) - (q - q_hat)[legal]
     return Bound(float(np.abs(off).max()), 1e-10 * (1 + float(np.abs(q).max() + np.abs(g).max())))
 
 
@@ -237,7 +238,7 @@ def rho_bound(prediction: Prediction) -> Bound:
     """
     alpha, gamma = prediction.alpha, prediction.game.gamma
     actions = math.log(prediction.policy.shape[1])
-    gap = np.ptp(prediction.reward) * (gamma if prediction.state_only else 1.0)
+    gap = _range(prediction) * (gamma if prediction.state_only else 1.0)
     right = actions + (gap + gamma * alpha * actions) / (alpha * (1 - gamma))
     return Bound(-_log_inverse_rho(prediction), float(right))
 
@@ -245,7 +246,7 @@ def rho_bound(prediction: Prediction) -> Bound:
 def t4(prediction: Prediction) -> Bound:
     """T4: canonical error <= alpha (t + gamma u), (t, u) = `log_changes` (min pi_new, sup KL)."""
     gamma = prediction.game.gamma
-    fall, rise = log_changes(float(np.exp(prediction.logs.min())), _divergence(prediction))
+    fall, rise = log_changes(_least_probability(prediction), _divergence(prediction))
     right = prediction.alpha * (fall + (gamma * rise if gamma else 0.0))
     return Bound(_canonical_error(prediction), right, _reward_size(prediction))
 
@@ -256,7 +257,7 @@ def t4_closed(prediction: Prediction) -> Bound:
     It says nothing (infinity) unless sqrt(delta / 2) is below the least probability.
     """
     share = math.sqrt(_divergence(prediction) / 2)
-    least = float(np.exp(prediction.logs.min()))
+    least = _least_probability(prediction)
     known = least > 1e-300 and share < least  # no less would be seen beside a smaller one
     change = -math.log1p(-share / least) if known else math.inf
     right = prediction.alpha * (1 + prediction.game.gamma) * change
@@ -297,6 +298,16 @@ def _reward_size(prediction: Prediction) -> float:
     """Of the numbers that errors of rewards are computed from."""
     sizes = np.abs(prediction.error).max() + np.abs(prediction.q_error).max()
     return float(sizes + prediction.alpha)
+
+
+def _range(prediction: Prediction) -> float:
+    """From the agent's lowest reward to its highest."""
+    return float(np.ptp(prediction.reward[prediction.legal]))
+
+
+def _least_probability(prediction: Prediction) -> float:
+    """The least of pi_new."""
+    return float(np.exp(prediction.logs[prediction.legal].min()))
 
 
 def _canonical_error(prediction: Prediction) -> float:
@@ -341,7 +352,7 @@ def _mean_error(prediction: Prediction, average: FloatArray, factor: float) -> B
     error = prediction.shaped_error(prediction.canonical)
     left = float(np.abs((average * error).sum(axis=1)).max())
     delta = _divergence(prediction)
-    gap = float(np.ptp(prediction.reward))
+    gap = _range(prediction)
     exponent = gap / (prediction.alpha * (1 - prediction.game.gamma))
     right = delta
     if delta * factor > 0:

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import spsolve
 from scipy.special import log_softmax, logsumexp
 
 from malfl import checks, progress
-from malfl.checks import FloatArray
+from malfl.checks import BoolArray, FloatArray
 from malfl.games.markov import MarkovGame, Policies
 from malfl.games.soft import (
     DENSE_STATES,
@@ -37,7 +37,8 @@ class Prediction:
     Everything is about the process that the agent faces while the others keep to their policies
     (MA-LfL, Definition 4.3), so a game of one agent is the case of Appendix A. Errors are solved
     for, not taken as differences of two soft Q functions: they are exact in proportion to
-    themselves, however large the rewards. Probabilities are kept as logarithms.
+    themselves, however large the rewards. Probabilities are kept as logarithms. Of actions that are
+    not legal the logarithm is minus infinity, and errors and changes are 0.
 
     Parameters
     ----------
@@ -55,8 +56,8 @@ class Prediction:
     Raises
     ------
     ValueError
-        If a policy is not one, alpha is not positive, or the guess has another shape, is NaN or
-        infinite.
+        If a policy is not one, alpha is not positive, the guess has another shape, is NaN or
+        infinite, or gamma is 1, for which there are no bounds.
     """
 
     game: MarkovGame
@@ -75,6 +76,8 @@ class Prediction:
     ) -> None:
         checks.instance(game, MarkovGame, "game", "with the true rewards")
         agent = game.check_agent(agent)
+        if game.gamma == 1:
+            raise ValueError("game must have a gamma below 1; the bounds have 1 - gamma below them")
         given, reward = game.check_policies(policies), checks.finite(guess, "guess")
         states, own, joint = game.n_states, game.actions[agent], game.n_joint_actions
         if reward.shape == (states, own):
@@ -97,6 +100,11 @@ class Prediction:
     def policy(self) -> FloatArray:
         """pi^i, what is improved upon, shape (S, A_i)."""
         return self.policies[self.agent]
+
+    @property
+    def legal(self) -> BoolArray:
+        """What the agent may do, shape (S, A_i)."""
+        return self.game.legal[self.agent]
 
     @property
     def after(self) -> Policies:
@@ -126,7 +134,8 @@ class Prediction:
         """E over a^-i of R-hat - R, shape (S, A_i)."""
         joint = self.guess[:, None] if self.guess.ndim == 1 else self.guess
         wrong = joint - self.game.joint_reward(self.agent)
-        return over_opponents(self.game, self.policies, self.agent, wrong)
+        error = over_opponents(self.game, self.policies, self.agent, wrong)
+        return np.where(self.legal, error, 0.0)
 
     @cached_property
     def q_error(self) -> FloatArray:
@@ -157,16 +166,19 @@ class Prediction:
     @cached_property
     def logs(self) -> FloatArray:
         """Ln pi_new, shape (S, A_i), which stays finite where pi_new is too small for a float."""
-        return np.asarray(log_softmax(self.q / self.alpha, axis=1))
+        return np.asarray(log_softmax(np.where(self.legal, self.q / self.alpha, -np.inf), axis=1))
 
     @cached_property
     def change(self) -> FloatArray:
         """D = ln pi-hat_new - ln pi_new, shape (S, A_i)."""
         # pi-hat_new is pi_new e^lift, normalised. Where lift is small its mean must not cancel.
-        lift = (self.q_error - self.q_error.max(axis=1, keepdims=True)) / self.alpha
+        error = np.where(self.legal, self.q_error, -np.inf)
+        lift = (self.q_error - error.max(axis=1, keepdims=True)) / self.alpha
+        lift = np.where(self.legal, lift, 0.0)
         near = np.log1p((np.exp(self.logs) * np.expm1(np.maximum(lift, -1))).sum(axis=1))
         far = logsumexp(self.logs + lift, axis=1)
-        return np.asarray(lift - np.where(lift.min(axis=1) > -1, near, far)[:, None])
+        change = lift - np.where(lift.min(axis=1) > -1, near, far)[:, None]
+        return np.where(self.legal, change, 0.0)
 
     @cached_property
     def divergence(self) -> FloatArray:
@@ -185,14 +197,16 @@ class Prediction:
     @cached_property
     def canonical(self) -> FloatArray:
         """g(s) = alpha (ln Z-hat - ln Z), the shaping in the papers' proofs, shape (S,)."""
-        return np.asarray(self.q_error[:, 0] - self.alpha * self.change[:, 0])
+        first = np.arange(self.game.n_states), self.legal.argmax(axis=1)
+        return np.asarray(self.q_error[first] - self.alpha * self.change[first])
 
     @cached_property
     def best(self) -> FloatArray:
         """The g of the shaping that brings R-hat nearest to R in every entry, shape (S,)."""
         start = self.shaped_error(self.canonical)
         size = float(np.abs(start).max()) or 1.0
-        nearer = best_shaping(start.ravel() / size, self.shaping_matrix)
+        rows = np.flatnonzero(self.legal)
+        nearer = best_shaping(start.ravel()[rows] / size, self.shaping_matrix[rows])
         return np.asarray(self.canonical + size * nearer)
 
     @cached_property
@@ -217,7 +231,8 @@ class Prediction:
 
     def shaped_error(self, g: FloatArray) -> FloatArray:
         """E[R-hat - R - sh_g] with sh_g = g(s) - gamma E[g(s')], shape (S, A_i)."""
-        return np.asarray(self.error - g[:, None] + self.game.gamma * self.ahead(g))
+        error = self.error - g[:, None] + self.game.gamma * self.ahead(g)
+        return np.where(self.legal, error, 0.0)
 
     def ahead(self, value: FloatArray) -> FloatArray:
         """E[value(s')] after each own action, shape (S, A_i)."""
