@@ -119,9 +119,12 @@ def exact_recovery(game: MarkovGame, alpha: float, iterations: int) -> pd.DataFr
         Columns ``agent``, ``improvements``, ``PCC`` and ``SCC``, correlations with the true reward.
     """
     policies = iterate_exactly(game, alpha=alpha, iterations=iterations)
-    if any((history == 0).any() for history in policies):
+    if any(
+        (history[:, legal] == 0).any() for history, legal in zip(policies, game.legal, strict=True)
+    ):
         raise ValueError(
-            f"alpha must leave every action a probability that can be represented, got {alpha:g}"
+            "alpha must leave every legal action a probability that can be represented, got "
+            f"{alpha:g}"
         )
     rows = []
     for agent in range(game.n_agents):
