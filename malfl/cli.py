@@ -52,6 +52,9 @@ Game = Annotated[str, typer.Argument(help=f"A file of a game, or {', '.join(GAME
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Column = Annotated[str | None, typer.Option(help="Name of the column.")]
+States = Annotated[
+    str | None, typer.Option(help="Labels in the order of their numbers, separated by commas.")
+]
 
 
 @contextmanager
@@ -127,6 +130,7 @@ def recover(
     next_state: Column = None,
     ended: Column = None,
     acted: Annotated[list[str] | None, typer.Option(help="Column, one an agent.")] = None,
+    states: States = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for reward.npz, .csv and .png.")
     ] = None,
@@ -145,6 +149,7 @@ def recover(
                 source, game=None if game is None else _game(game), gamma=gamma, alpha=alpha,
                 window=window, iteration=iteration, episode=episode, step=step, state=state,
                 action=action or None, next_state=next_state, ended=ended, acted=acted or None,
+                states=_listed(states),
             )  # fmt: skip
         view = log if isinstance(log, View) else log.seen_by(None)
         name: Any = by
@@ -156,7 +161,8 @@ def recover(
             _write_table(reward, folder / "reward.csv", names)
             _draw(reward, folder / "reward.png", names)
     if as_json:
-        typer.echo(json.dumps(_as_json(reward, names)))
+        notes = log.notes if isinstance(log, data.PlayLog) else ()
+        typer.echo(json.dumps(_as_json(reward, names, notes)))
     else:
         if isinstance(log, data.PlayLog):
             typer.echo(log.summary() + "\n")
@@ -209,8 +215,9 @@ def plot(
     columns: Annotated[int | None, typer.Option(help="Of a grid of all states.")] = None,
     game: Annotated[
         str | None,
-        typer.Option(help="For a graph: a file of a game or a log, or the name of an example."),
+        typer.Option(help="For a graph: a file saved by malfl, or the name of an example."),
     ] = None,
+    states: States = None,
 ) -> None:
     """Draw a recovered reward: PNG, SVG or PDF, by the name of the file."""
     with _refusing():
@@ -218,8 +225,12 @@ def plot(
             raise ValueError("--rows and --columns must be given together")
         layout = None if rows is None or columns is None else (rows, columns)
         graph = None if game is None else _game(game)
-        _draw(RecoveredReward.load(reward), out, (None, None), layout, graph)
+        _draw(RecoveredReward.load(reward), out, (_listed(states), None), layout, graph)
     typer.echo(f"Wrote {out}.")
+
+
+def _listed(names: str | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(name.strip() for name in names.split(","))
 
 
 def _game(name: str) -> Dynamics:
@@ -288,7 +299,7 @@ def _draw(
     values.write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=150))
 
 
-def _as_json(reward: RecoveredReward, names: Names) -> dict[str, object]:
+def _as_json(reward: RecoveredReward, names: Names, notes: tuple[str, ...]) -> dict[str, object]:
     """What a program may want to know of a reward."""
     judged, fit = reward.judgement, reward.diagnostics
     promise = getattr(fit, "promise", None)
@@ -299,7 +310,7 @@ def _as_json(reward: RecoveredReward, names: Names) -> dict[str, object]:
         "reward_class": reward.reward_class, "scale_known": reward.scale_known,
         "correlation_expected": None if promise is None else promise.correlation,
         "correlation_at_least": None if promise is None else promise.at_least,
-        "likeliest": reward.compared[0][0] if reward.compared else None,
+        "notes": notes, "likeliest": reward.compared[0][0] if reward.compared else None,
         "entries": rows,
     }  # fmt: skip
 

@@ -6,6 +6,7 @@ from math import prod
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.sparse import eye_array, kron
 
 from malfl import checks
 from malfl.checks import FloatArray
@@ -15,7 +16,7 @@ from malfl.recovery.reward import RecoveredReward
 MOST_NAMED = 40  # states that are shown by name, each in a line
 MOST_NODES = 60  # states that are shown as a graph
 MOST_CELLS = 200  # of a table with numbers in it
-LEAST_SHARE = 0.05  # of moves, if everything is as likely to be done, that are drawn
+LEAST_SHARE = 0.1  # of the most frequent move from a state: arrows show no rarer ones
 NODE = 900.0  # size of a state in a graph, in points squared
 SPREAD = 2.0  # posterior deviations to either side
 MAP = "cividis"
@@ -42,8 +43,8 @@ def plot_reward(
     layout
         Rows and columns of a grid whose cells are the states, row by row.
     game
-        For a graph of up to 60 states, with an arrow for each move that is not rare. States where
-        episodes end have a thick edge.
+        For a graph of up to 60 states, with an arrow for each move that is not rare if everything
+        is as likely to be done. States where episodes end have a thick edge.
     states, actions
         Names, in the order of their numbers; by default the numbers.
 
@@ -55,14 +56,16 @@ def plot_reward(
     Raises
     ------
     TypeError, ValueError
-        If ``layout`` has other cells than there are states, there are not as many names, or the
-        game has other states or too many.
+        If ``layout`` has other cells than there are states, there are not as many names, the game
+        has other states or too many, or both are given.
     """
     checks.instance(reward, RecoveredReward, "reward", "see malfl.recover")
     shape = reward.values.shape
     number = shape[0]
     names = _numbers(number) if states is None else checks.names(states, "states", number)
     own = checks.action_names(actions, shape)
+    if layout is not None and game is not None:
+        raise ValueError("layout and game cannot both be given: a picture is a grid or a graph")
     if layout is not None:
         checks.sequence(layout, "layout", "rows and columns")
         if len(layout) != 2 or prod(checks.count(k, "layout") for k in layout) != number:
@@ -113,13 +116,19 @@ def _grid(reward: RecoveredReward, layout: tuple[int, int], names: tuple[str, ..
     )
     image = axes.imshow(values.reshape(layout), cmap=MAP)
     figure.colorbar(image, ax=axes, label=_unit(reward))
-    middle = np.nanmean([np.nanmin(values), np.nanmax(values)])
+    middle = _middle(values)
     for state, (row, column) in enumerate(np.ndindex(rows, columns)):
         colour = "white" if values[state] < middle else "black"
         text = _text(reward, names, state)
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set(xticks=[], yticks=[])
     return figure
+
+
+def _middle(values: FloatArray) -> float:
+    """Between the lowest and the highest, where the colour of a text changes."""
+    known = values[np.isfinite(values)]
+    return float(known.min() + known.max()) / 2 if known.size else 0.0
 
 
 def _text(reward: RecoveredReward, names: tuple[str, ...], state: int) -> str:
@@ -141,11 +150,11 @@ def _check_nodes(game: Dynamics, number: int) -> None:
 def _graph(reward: RecoveredReward, game: Dynamics, names: tuple[str, ...]) -> Figure:
     import networkx as nx  # takes a while
 
-    joint, values = game.n_joint_actions, reward.over_states()
-    moves = game.transitions.toarray().reshape(game.n_states, joint, -1)
-    shares = moves.sum(axis=1) / np.maximum(game.possible.sum(axis=1), 1)[:, None]
-    np.fill_diagonal(shares, 0.0)
-    graph = nx.from_numpy_array(shares >= LEAST_SHARE, create_using=nx.DiGraph)
+    values, each = reward.over_states(), np.ones((1, game.n_joint_actions))
+    moves = (kron(eye_array(game.n_states), each) @ game.transitions).toarray()
+    np.fill_diagonal(moves, 0.0)
+    often = (moves > 0) & (moves >= LEAST_SHARE * moves.max(axis=1, keepdims=True))
+    graph = nx.from_numpy_array(often, create_using=nx.DiGraph)
     places = nx.kamada_kawai_layout(graph.to_undirected())
     side = 2.0 + 1.1 * np.sqrt(game.n_states)
     figure, axes = plt.subplots(figsize=(side + 1.0, side), layout="constrained")
@@ -155,11 +164,11 @@ def _graph(reward: RecoveredReward, game: Dynamics, names: tuple[str, ...]) -> F
         graph, places, nodelist=np.flatnonzero(known).tolist(), ax=axes, node_size=NODE, cmap=MAP,
         node_color=values[known], edgecolors="black", linewidths=1 + 2.0 * game.ends[known],
     )  # fmt: skip
-    unknown = np.flatnonzero(~known).tolist()
     nx.draw_networkx_nodes(
-        graph, places, nodelist=unknown, ax=axes, node_size=NODE, node_color="#d9d9d9"
-    )
-    middle = np.nanmean([np.nanmin(values), np.nanmax(values)])
+        graph, places, nodelist=np.flatnonzero(~known).tolist(), ax=axes, node_size=NODE,
+        node_color="#d9d9d9", edgecolors="black", linewidths=1 + 2.0 * game.ends[~known],
+    )  # fmt: skip
+    middle = _middle(values)
     for state, (x, y) in places.items():
         colour = "white" if values[state] < middle else "black"
         text = _text(reward, names, state)
@@ -191,7 +200,7 @@ def _table(reward: RecoveredReward, names: tuple[str, ...], actions: tuple[str, 
     )
     image = axes.imshow(reward.values, cmap=MAP, aspect="auto")
     figure.colorbar(image, ax=axes, label=_unit(reward))
-    middle = np.nanmean([np.nanmin(reward.values), np.nanmax(reward.values)])
+    middle = _middle(reward.values)
     if reward.values.size <= MOST_CELLS:
         for (row, column), value in np.ndenumerate(reward.values):
             text = f"{value:.2g}"

@@ -69,6 +69,7 @@ def test_json_is_all_that_is_printed():
     log = malfl.read_log("mouse.csv", gamma=0.9)
     reward = malfl.recover(log.seen_by(None), of=0, unvisited="omit")
     assert told["verdict"] == reward.verdict == "sound"
+    assert told["notes"] == list(log.notes)
     assert told["correlation_at_least"] == reward.diagnostics.promise.at_least
     assert [row["state"] for row in told["entries"]] == list(log.states)
     assert [row["reward"] for row in told["entries"]] == reward.values.tolist()
@@ -81,6 +82,16 @@ def test_columns_have_names():
     run = call(*given, status=1)
     assert "state must be a column of 'log.parquet', got 'state'; there are iteration" in run.stderr
     call(*given, "--state", "cell", "--action", "did", "--step", "t", status=3)
+
+
+def test_states_have_an_order():
+    call("example")
+    order = [row + column for column in "4321" for row in "abcd"]
+    call("recover", "mouse.csv", "--gamma", 0.9, "--states", ", ".join(order), "--out", "o")
+    assert pd.read_csv("o/reward.csv").state.tolist() == order
+    grid = ("plot", "o/reward.npz", "--out", "a.png", "--rows", 4, "--columns", 4)
+    call(*grid, "--states", ",".join(order))
+    assert "states must be 16 names, got 2" in call(*grid, "--states", "a,b", status=1).stderr
 
 
 def test_rules_from_a_file():

@@ -119,6 +119,30 @@ def test_a_game_that_does_not_fit_is_refused(states, said):
         malfl.plot_reward(reward(states), game=game)
 
 
+def test_rare_moves_have_no_arrow():
+    """Of many joint actions each is rare, and yet there are arrows."""
+    transitions = np.zeros((3, 25, 3))
+    transitions[:, :, 0] = 1
+    transitions[0, :24, 0], transitions[0, :24, 1] = 0.0, 1.0
+    transitions[0, 24, 0], transitions[0, 24, 2] = 0.0, 1.0
+    game = malfl.Dynamics(actions=(5, 5), transitions=transitions, start=0, gamma=0.9)
+    assert len(malfl.plot_reward(reward(3), game=game).axes[0].patches) == 3
+
+
+def test_a_grid_is_no_graph():
+    with pytest.raises(ValueError, match="layout and game cannot both be given"):
+        malfl.plot_reward(reward(5), game=ring(), layout=(1, 5))
+
+
+@pytest.mark.parametrize("values", [np.full(5, np.nan), np.full((5, 2), np.nan)])
+def test_nothing_known_is_drawn_without_a_warning(values):
+    kind = "state" if values.ndim == 1 else "state-action"
+    one = malfl.RecoveredReward(values, kind, NoFit())
+    malfl.plot_reward(one, game=ring())
+    malfl.plot_reward(one, layout=(1, 5))
+    malfl.plot_reward(one)
+
+
 def test_a_table_shows_deviations():
     one = reward(2, 2)
     assert texts(malfl.plot_reward(one))[0] == f"{one.values[0, 0]:.2g} ±0.2"

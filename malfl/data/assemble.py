@@ -3,6 +3,7 @@
 import numpy as np
 
 from malfl.checks import BoolArray, IntArray
+from malfl.data.codebook import Codebook
 from malfl.data.columns import Columns, Rows
 from malfl.data.played import UNKNOWN, Played
 
@@ -17,8 +18,8 @@ class Assembler:
         missing or doubled, an episode goes on after its end, or the next state is another one.
     """
 
-    def __init__(self, columns: Columns) -> None:
-        self._columns = columns
+    def __init__(self, columns: Columns, states: Codebook) -> None:
+        self._columns, self._states = columns, states
         self._held: Rows | None = None  # the last row, which waits for the next
         self._row = 0  # of the table, of the held row
         self._starts, self._ended_before = True, False  # of the held row
@@ -114,10 +115,8 @@ class Assembler:
             only_state & (given >= 0), "no agent acts in row {}, but there is a next state"
         )
         wrong = (given >= 0) & (then >= 0) & (given != then)
-        self._refuse_at(
-            wrong, f"column '{self._columns.next_state}' in row {{}} is another state than that of "
-            "the next row"
-        )  # fmt: skip
+        if wrong.any():
+            self._refuse_leap(int(np.argmax(wrong)), given, then)
         kept = ~only_state
         self._parts.append(tuple(_narrow(part[kept]) for part in (rows.state, *rows.actions.T)))
         self._note_episodes(rows, starts, leaves, only_state, then, before & ~starts)
@@ -145,6 +144,16 @@ class Assembler:
         self._begun = int(begun[-1])
         self._episodes.append(
             np.array([so_far[at], begun[at], rows.iteration[at], rows.episode[at], last, ended])
+        )
+
+    def _refuse_leap(self, bad: int, given: IntArray, then: IntArray) -> None:
+        """A step that leads to another state than that of the next row."""
+        names, said, begun = self._columns, self._states.shown, ""
+        if names.episode is None:
+            begun = "; if another episode begins there, episode= must name the column that says so"
+        raise ValueError(
+            f"column '{names.next_state}' is {said(int(given[bad]))} in row {self._row + bad}, but "
+            f"column '{names.state}' is {said(int(then[bad]))} in the next row{begun}"
         )
 
     def _refuse_at(self, wrong: BoolArray, why: str) -> None:

@@ -86,6 +86,10 @@ class Codebook:
         )
         return np.asarray(new[codes])
 
+    def shown(self, code: int) -> str:
+        """What the table holds for one of the `codes`, for errors."""
+        return repr(self._labels[code]) if self._text else str(code)
+
     def seen_once(self) -> Iterator[str]:
         """Labels that came once, and in which row, a sentence each."""
         if self.unordered:

@@ -150,7 +150,7 @@ def _check_window(window: int | None, columns: Columns, table: Table) -> int | N
 
 def _read(table: Table, columns: Columns, books: Codebooks) -> Played:
     """All rows, batch by batch."""
-    reader, assembler = Reader(columns, books), Assembler(columns)
+    reader, assembler = Reader(columns, books), Assembler(columns, books.states)
     for batch in table.batches:
         progress.advance()
         assembler.add(reader.read(batch))

@@ -78,7 +78,9 @@ def _of_file(path: Path) -> tuple[Sequence[str], Iterator[pa.RecordBatch]]:
     kind = KINDS[path.suffix.lower()]
     if kind == "csv":
         checks.memory(2 * path.stat().st_size, f"'{path.name}'", "save it as Parquet")
-        table = pyarrow.csv.read_csv(path)
+        # An empty cell is empty, also among labels.
+        empty = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+        table = pyarrow.csv.read_csv(path, convert_options=empty)
         return table.column_names, iter(table.to_batches(BATCH_ROWS))
     if kind == "parquet":
         file = pyarrow.parquet.ParquetFile(path)

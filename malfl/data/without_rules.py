@@ -35,7 +35,7 @@ def found_by_moves(played: Played, books: Codebooks, gamma: float, smoothing: fl
     states = max(states, int(played.last.max(initial=0)) + 1)
     ends = np.zeros(states, dtype=bool)
     ends[played.last[played.ended]] = True
-    legal = tuple(_legal(played, i, states, size) for i, size in enumerate(sizes))
+    legal = tuple(_legal(played, i, names, states, size) for i, size in enumerate(sizes))
     played = played._replace(actions=tuple(np.maximum(own, 0) for own in played.actions))
     episodes = as_episodes(played, states, sizes)
     mask = possible(legal, sizes, ends)
@@ -74,7 +74,9 @@ def _with_ends(
     return played._replace(last=last, ended=ended), names
 
 
-def _legal(played: Played, agent: int, states: int, actions: int) -> BoolArray:
+def _legal(
+    played: Played, agent: int, names: tuple[str, ...] | None, states: int, actions: int
+) -> BoolArray:
     """What an agent may do, (S, A_i): everything, or nothing where it does not act."""
     own: IntArray = played.actions[agent]
     mask, resting = np.ones((states, actions), dtype=bool), own < 0
@@ -87,9 +89,10 @@ def _legal(played: Played, agent: int, states: int, actions: int) -> BoolArray:
         step = int(np.argmax(both))
         state = played.states[step]
         other = int(np.argmax(resting & (played.states == state)))
+        name = state if names is None else repr(names[state])
         raise ValueError(
-            f"agent {agent} acts in state {state} in row {played.row_of(step)} and not in row "
-            f"{played.row_of(other)}; a state must say whose turn it is"
+            f"agent {agent} acts in state {name} in row {played.row_of(step)} and has no action in "
+            f"row {played.row_of(other)}; a state must say whose turn it is"
         )
     mask[idle] = np.arange(actions) == 0
     return mask

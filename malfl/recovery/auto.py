@@ -85,20 +85,21 @@ class _Prepared:
         """See `Prepared`."""
         trials = Trials(self._view.dynamics, self._agent)
         named = self._auto.reward_class
-        large: list[tuple[RewardSpace, RewardClass]] = []
+        large: list[tuple[RewardSpace, RewardClass]] = []  # in which the rest takes minutes
         for one in REWARD_CLASSES if named is None else (named,):
             space = space_of(self._view.dynamics, self._agent, one)
             name = space.reward_class
             if named is None and not trials.worth_a_look(name, MOST_ENTRIES):
                 continue
-            if self._large(space):
+            if self._large(space, improvements):
                 exact = Structural(None, "exact", one, self._auto.policies)
                 trials.add(exact, self._prepared(exact), improvements)
                 large.append((one, name))
             else:
                 self._try(one, name, trials, improvements)
-        if large and trials.leave_much():  # the rest takes minutes
-            self._try(*large[0], trials, improvements)
+        for one, name in large:
+            if trials.leave_much() and (named is not None or trials.worth_a_look(name)):
+                self._try(one, name, trials, improvements)
         likeliest = trials.likeliest()
         if self._auto.beta is None and isinstance(likeliest, Replay | Structural):
             again = replace(likeliest, beta=None)  # its step size is looked for
@@ -117,16 +118,16 @@ class _Prepared:
         for each in self._candidates(one, name, trials):
             trials.add(each, self._prepared(each), improvements)
 
-    def _large(self, space: Space) -> bool:
+    def _large(self, space: Space, improvements: int) -> bool:
         """Whether logits have too many slopes to try everything, if exact values explain enough."""
-        slopes = (self._view.iterations - 1) * self._view.own_counts(self._agent)[0].size
+        slopes = improvements * self._view.own_counts(self._agent)[0].size
         return self._auto.beta is None and slopes * space.numbers > MOST_SLOPES
 
     def _candidates(
         self, one: RewardSpace, name: RewardClass, trials: Trials
     ) -> Iterator[Estimator]:
         """Models of the learner; those that take long only if the others leave much open."""
-        likeliest, policies = trials.likeliest(), self._auto.policies
+        likeliest, policies = trials.likeliest(narrower_than=name), self._auto.policies
         beta = self._auto.beta or trials.beta(name)
         if likeliest is not None and not trials.few(name):
             if isinstance(likeliest, Replay | Structural):

@@ -128,7 +128,7 @@ def _of_one_policy(found: RecoveredReward, view: View, of: int) -> float:
     """
     states, own = view.dynamics.n_states, view.dynamics.actions[of]
     many = _slopes(view, of) * states * own > MOST_SLOPES
-    if many and found.reward_class == "state":
+    if (many and found.reward_class == "state") or states * own > MOST_ENTRIES:
         return -np.inf
     if shown_directions(view.dynamics, of, "state").shape[1] == 0:
         return -np.inf

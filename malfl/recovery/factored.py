@@ -2,10 +2,12 @@
 
 Q = own r + ahead V and V = inverse mean r: of Q one number for each action and each number of the
 reward, of V one for each pair of states. In large games with rewards of actions, the former are
-too many to be written down, and to be squared once a step of Newton's method.
+too many to be written down, and to be squared once a step of Newton's method. Values are less
+their mean over states: it is the same for all actions, so that no policy depends on it, and it is
+large where gamma is near 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,7 +35,7 @@ class _Region(NamedTuple):
     numbers: IntArray  # (k,)
     own: csr_array  # (H * n * A_i, k), what actions earn
     ahead: csr_array  # (H * n * A_i, H * n), where they lead, times gamma
-    inverse: FloatArray  # (H, n, n), of 1 - gamma * transitions
+    inverse: FloatArray  # (H, n, n), of 1 - gamma * transitions, each column less its mean
     mean: csr_array  # (H * n, k), what the policies earn
 
     def at(self, reward: FloatArray) -> FloatArray:
@@ -41,7 +43,8 @@ class _Region(NamedTuple):
         some = reward[self.numbers]
         values = self.inverse @ (self.mean @ some).reshape(*self.inverse.shape[:2], 1)
         found = self.own @ some + self.ahead @ values.ravel()
-        return np.asarray(found.reshape(*self.inverse.shape[:2], -1))
+        actions = self.own.shape[0] // self.mean.shape[0]
+        return np.asarray(found.reshape(*self.inverse.shape[:2], actions))
 
     def along(self, rest: FloatArray) -> FloatArray:
         """The sum (k,) of all slopes, each times what is given for its value, (H, n, A_i)."""
@@ -77,15 +80,13 @@ class _Region(NamedTuple):
             mean=self.mean[:rows],
         )
 
-    def whole(self) -> FloatArray:
-        """All slopes, (H, n, A_i, k)."""
-        number = self.inverse.shape[1]
-        values = [
-            self.inverse[h] @ self.mean[h * number : (h + 1) * number]
-            for h in range(len(self.inverse))
-        ]
-        found = self.ahead @ np.concatenate(values) + self.own.toarray()
-        return np.asarray(found).reshape(*self.inverse.shape[:2], -1, len(self.numbers))
+    def whole(self, policy: int) -> FloatArray:
+        """All slopes under one policy, (n, A_i, k)."""
+        number, actions = self.inverse.shape[1], self.own.shape[0] // self.mean.shape[0]
+        states = slice(policy * number, (policy + 1) * number)
+        rows = slice(states.start * actions, states.stop * actions)
+        values = self.ahead[rows, states] @ (self.inverse[policy] @ self.mean[states])
+        return np.asarray(values + self.own[rows].toarray()).reshape(number, actions, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +171,7 @@ class ChosenFactored:
         """The sum (K, K) of the slopes' outer products."""
         blocks = [one.region.square(one.spread(self._mixing)) for one in self._chosen]
         parts = [one.region.numbers for one in self._chosen]
-        rest = np.setdiff1d(np.arange(self.shape[2]), np.concatenate(parts))
+        rest = np.setdiff1d(np.arange(self.shape[2]), [k for part in parts for k in part])
         if rest.size:
             parts, blocks = [*parts, rest], [*blocks, np.zeros((rest.size, rest.size))]
         return Symmetric(parts, blocks)
@@ -178,20 +179,26 @@ class ChosenFactored:
     def apart(self, known: BoolArray) -> FloatArray:
         """How far any is from the mean over the known actions, at most, by number, (K,)."""
         found = np.zeros(self.shape[2])
-        for one in self._chosen:
-            some = known[one.choices][..., None]
-            values = self._mixing[one.choices] @ one.region.whole()[one.here]
+        for numbers, choices, values in self._whole():
+            some = known[choices][..., None]
             mean = (values * some).sum(axis=1, keepdims=True) / some.sum(axis=1, keepdims=True)
-            found[one.region.numbers] = (np.abs(values - mean) * some).max(axis=(0, 1), initial=0.0)
+            far = (np.abs(values - mean) * some).max(axis=(0, 1), initial=0.0)
+            found[numbers] = np.maximum(found[numbers], far)
         return found
 
     def largest(self) -> float:
         """The largest of all, whatever its sign."""
-        sizes = (
-            np.abs(self._mixing[one.choices] @ one.region.whole()[one.here]).max(initial=0.0)
-            for one in self._chosen
-        )
+        sizes = (np.abs(values).max(initial=0.0) for _, _, values in self._whole())
         return max(map(float, sizes), default=0.0)
+
+    def _whole(self) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+        """Numbers (k,), some choices (g,) and their slopes (g, B, k), policy by policy."""
+        for choices, here, region in self._chosen:
+            place = np.full(here.shape, -1)
+            place[here] = choices
+            for h in np.flatnonzero(here.any(axis=1)).tolist():
+                some = place[h][here[h]]
+                yield region.numbers, some, self._mixing[some] @ region.whole(h)[here[h]]
 
 
 def factored_slopes(
@@ -199,14 +206,17 @@ def factored_slopes(
 ) -> FactoredSlopes:
     """Slopes of exact values of an agent under some policies, in units of alpha."""
     regions = _regions(dynamics, agent, space)
-    size = 8 * len(processes) * sum(len(states) ** 2 for states, _ in regions)
+    policies, own = len(processes), dynamics.actions[agent]
+    sizes = [(len(states), len(numbers)) for states, numbers in regions]
+    kept = policies * sum(n**2 for n, _ in sizes) + 4 * space.numbers**2
+    once = [3 * policies * n**2 + 2 * policies * n * k + 3 * n * own * k for n, k in sizes]
     checks.memory(
-        size,
-        f"values of {len(processes)} policies in {dynamics.n_states} states",
+        8 * (kept + max(once, default=0)),
+        f"values of {policies} policies in {dynamics.n_states} states",
         "use a smaller game",
     )
     found = tuple(_region(*one, space, processes, alpha) for one in regions)
-    shape = len(processes), dynamics.n_states, dynamics.actions[agent], space.numbers
+    shape = policies, dynamics.n_states, own, space.numbers
     return FactoredSlopes(found, shape)
 
 
@@ -224,7 +234,8 @@ def _region(
         ends = np.arange(0, rows.size + 1, actions)
         weights = csr_array((process.policy[states].ravel(), np.arange(rows.size), ends))
         mean.append(weights @ own[-1])
-        inverse.append(inv(np.eye(len(states)) - (weights @ ahead[-1]).toarray()))
+        values = inv(np.eye(len(states)) - (weights @ ahead[-1]).toarray())
+        inverse.append(values - values.mean(axis=0))
     return _Region(
         states, numbers, csr_array(vstack(own)), csr_array(block_diag(ahead)), np.array(inverse),
         csr_array(vstack(mean)),
@@ -239,4 +250,4 @@ def _regions(dynamics: Dynamics, agent: int, space: Space) -> list[tuple[IntArra
     graph: csr_array = block_array([[moves, earned], [csr_array(earned.T), alone]])
     groups = together(connected_components(graph.tocsr(), directed=False)[1])
     split = [(group[group < states], group[group >= states] - states) for group in groups]
-    return [(own, numbers) for own, numbers in split if own.size]
+    return [(own, numbers) for own, numbers in split if own.size and numbers.size]

@@ -71,9 +71,13 @@ class Trials:
                 return [each, *order[:k], *order[k + 1 :]]
         return order
 
-    def likeliest(self) -> Estimator | None:
-        """The likeliest so far, if there is one."""
-        return self.in_order()[0].estimator if self._found else None
+    def likeliest(self, narrower_than: RewardClass | None = None) -> Estimator | None:
+        """The likeliest so far, if any; of rewards of narrower classes only, if one is named."""
+        most = len(REWARD_CLASSES) if narrower_than is None else REWARD_CLASSES.index(narrower_than)
+        for one in self.in_order() if self._found else []:
+            if REWARD_CLASSES.index(one.reward.reward_class) < most:
+                return one.estimator
+        return None
 
     def leave_much(self) -> bool:
         """Whether the likeliest leaves more unexplained than a sound result may."""

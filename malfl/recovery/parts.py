@@ -45,11 +45,6 @@ class Symmetric(NamedTuple):
     parts: Sequence[Part]
     blocks: Sequence[FloatArray]
 
-    @classmethod
-    def of(cls, matrix: FloatArray, parts: Sequence[Part]) -> "Symmetric":
-        """Of one in which all entries between the parts are zero."""
-        return cls(parts, [np.asarray(matrix[square(part)]) for part in parts])
-
     def whole(self) -> FloatArray:
         """Shape (K, K)."""
         if len(self.parts) == 1:

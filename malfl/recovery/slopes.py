@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from malfl.checks import BoolArray, FloatArray, IntArray
-from malfl.recovery.parts import ALL, MANY, Part, Symmetric, parts_of
+from malfl.recovery.parts import ALL, Part, Symmetric, parts_of
 
 
 class Block(NamedTuple):
@@ -107,7 +107,7 @@ class Slopes:
 
 
 def _parts(blocks: Sequence[Block], numbers: int) -> tuple[Part, ...]:
-    if numbers < MANY or any(isinstance(block.columns, slice) for block in blocks):
+    if not blocks or any(isinstance(block.columns, slice) for block in blocks):
         return (ALL,)
     columns = [np.arange(numbers)[block.columns] for block in blocks]
     sizes, where = list(map(len, columns)), np.concatenate(columns)

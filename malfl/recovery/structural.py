@@ -146,7 +146,8 @@ class _Prepared:
     def _logits(self, some: Sequence[int], beta: float | None) -> AffineLogits:
         """Of some improvements, by the number of the policy that was improved."""
         view, space = self._view, self._space
-        if beta is None and len(some) * self._counts[0].size * space.numbers > MOST_SLOPES:
+        many = len(some) * self._counts[0].size * space.numbers > MOST_SLOPES
+        if beta is None and many and space.numbers >= view.dynamics.n_states:
             return self._factored_logits(some)
         logits = empty_logits(
             view.dynamics,

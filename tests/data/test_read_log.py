@@ -281,7 +281,8 @@ WRONG = {
     "dates": ({"state": pd.to_datetime([1, 2, 3, 4, 5])}, {}, "column 'state' must hold whole"),
     "no action, and a next state": ({"action": [1, 0, None, 0, 1]}, {},
                                     "no agent acts in row 2, but there is a next state"),
-    "no action": ({"action": [None, 0, 1, 0, 1]}, {}, "in state 0 in row 2 and not in row 0"),
+    "no action": ({"action": [None, 0, 1, 0, 1]}, {},
+                  "acts in state 0 in row 2 and has no action in row 0"),
     "gap": ({"step": [0, 2, 3, 0, 1]}, {}, "column 'step' is 2 in row 1; steps are missing"),
     "two rows": ({"step": [0, 1, 1, 0, 1]}, {}, "column 'step' is 1 in row 2; two rows are of one"),
     "back": ({"step": [0, 1, 0, 0, 1]}, {}, "in row 2; rows are out of order: before it was 1"),
@@ -293,7 +294,8 @@ WRONG = {
                 "an episode that was left before goes on in row 2"),
     "after its end": ({"ended": [True, False, False, False, False]}, {},
                       "the episode goes on after its end in row 1"),
-    "other next": ({"next_state": [1, 1, 2, 0, 1]}, {}, "column 'next_state' in row 1 is another"),
+    "other next": ({"next_state": [1, 1, 2, 0, 1]}, {},
+                   "column 'next_state' is 1 in row 1, but column 'state' is 0 in the next row"),
     "ended": ({"ended": [0, 0, 2, 0, 0]}, {}, "column 'ended' is 2 in row 2; it must be true or"),
     "ended, empty": ({"ended": [0, 0, None, 0, 0]}, {}, "column 'ended' is empty in row 2"),
     "acted": ({"acted": [True] * 5, "action": [1, 0, None, 0, 1]}, {},
@@ -406,6 +408,25 @@ def test_a_damaged_file_is_a_log_or_refused(kind, tmp_path):
     assert len(said) > 100
     for text in said:
         assert any(name in text for name in (path.name, "column", "row", "a table of"))
+
+
+def test_an_empty_label_is_none(tmp_path):
+    """An empty cell is no label of its own."""
+    path = tmp_path / "a.csv"
+    path.write_text("state,action,next_state\nd,left,e\ne,right,d\nd,,e\ne,left,d\n")
+    with pytest.raises(ValueError, match=r"acts in state 'd' in row 0 and has no action in row 2"):
+        malfl.read_log(path, gamma=0.9, window=1)
+    path.write_text("state,action\nd,left\n,right\nd,left\n")
+    with pytest.raises(ValueError, match="column 'state' is empty in row 1"):
+        malfl.read_log(path, gamma=0.9, window=1)
+
+
+def test_another_label_than_that_of_the_next_row_is_shown():
+    rows = {"state": ["mid", "mdi"], "action": ["l", "r"], "next_state": ["mid", "far"]}
+    with pytest.raises(
+        ValueError, match=r"'next_state' is 'mid' in row 0, but column 'state' is 'mdi'.*episode="
+    ):
+        malfl.read_log(rows, gamma=0.9, window=1)
 
 
 def test_one_step_that_leads_nowhere_is_refused():

@@ -9,7 +9,7 @@ from drawn import random_game
 import malfl
 from malfl import Auto, PathLikelihood, QLearning, Replay, SoftPolicyIteration, Structural
 from malfl.evaluation.identified import identified_correlation
-from malfl.recovery import NothingToLearnError, RecoveredReward, likeliest
+from malfl.recovery import NothingToLearnError, RecoveredReward, auto, likeliest
 from malfl.recovery.recovery import Recovery
 
 ALPHA, BETA = 0.7, 0.3
@@ -135,6 +135,37 @@ def test_rewards_of_many_entries_are_looked_for_if_much_is_left(monkeypatch):
     wider = [name for name, _ in found.compared if "-action'" in name]
     assert found.reward_class == "state-action"
     assert 1 <= len(wider) <= 3
+
+
+class TestLargeGames:
+    """In which exact values come first."""
+
+    @pytest.fixture(autouse=True)
+    def large(self, monkeypatch):
+        monkeypatch.setattr(auto, "MOST_SLOPES", 0)
+        monkeypatch.setattr(likeliest, "FEW_ENTRIES", 4)
+
+    @pytest.mark.parametrize("rewards", ["state", "state-action"])
+    def test_nothing_else_is_tried_if_they_explain_enough(self, rewards):
+        found, _ = found_in(log_of("exact", rewards, episodes=4000).seen_by(1))
+        assert found.reward_class == rewards
+        assert all(name.startswith("Structural(evaluation='exact'") for name, _ in found.compared)
+
+    def test_the_rest_is_tried_if_they_do_not(self):
+        found, best = found_in(log_of("td").seen_by(1))
+        assert best == "Replay(reward_class='state')"
+        assert found.diagnostics.evidence.error < 3e-3
+
+    def test_wider_rewards_by_the_model_that_was_the_likeliest_before(self):
+        found, _ = found_in(log_of("td", "state-action").seen_by(1))
+        wider = [name for name, _ in found.compared if "state-action" in name]
+        assert len(wider) == 2
+        assert sum("exact" not in name for name in wider) == 1
+
+    def test_of_a_class_that_is_named_too(self):
+        view = log_of("td", "state-action").seen_by(1)
+        _, best = found_in(view, Auto(reward_class="state-action"))
+        assert best == "Replay(reward_class='state-action')"
 
 
 def test_models_that_are_as_likely_make_a_result_doubtful():

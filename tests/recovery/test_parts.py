@@ -10,6 +10,7 @@ from malfl.recovery.parts import (
     eigvalsh_by_parts,
     mixture,
     parts_of,
+    square,
     together,
 )
 
@@ -26,6 +27,11 @@ def matrix(monkeypatch):
     within = labels[:, None] == labels
     root = np.where(within, rng.normal(size=within.shape), 0.0)
     return root @ root.T + np.eye(len(labels))
+
+
+def by_parts(matrix):
+    parts = parts_of(matrix)
+    return Symmetric(parts, [matrix[square(part)] for part in parts])
 
 
 def test_rows_that_nothing_connects(matrix):
@@ -53,7 +59,7 @@ def test_a_small_matrix_is_one_part(matrix, monkeypatch):
 
 
 def test_matrices_part_by_part(matrix):
-    rng, made = np.random.default_rng(1), Symmetric.of(matrix, parts_of(matrix))
+    rng, made = np.random.default_rng(1), by_parts(matrix)
     np.testing.assert_array_equal(made.whole(), matrix)
     ridged, factor = matrix + 0.5 * np.eye(len(matrix)), made.factor(0.5)
     vector = rng.normal(size=len(matrix))
@@ -68,7 +74,7 @@ def test_matrices_part_by_part(matrix):
 
 def test_a_matrix_that_is_not_definite_has_no_factor(matrix):
     with pytest.raises(np.linalg.LinAlgError):
-        Symmetric.of(-matrix, parts_of(matrix)).factor(0.5)
+        by_parts(-matrix).factor(0.5)
 
 
 def test_eigenvalues_part_by_part(matrix):

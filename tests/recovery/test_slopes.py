@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 
+from malfl.recovery import parts
 from malfl.recovery.slopes import Block, Slopes
 
 GROUPS = [([0, 2], 3), ([1, 2, 4], 2), ([3], 4)]  # numbers that choices depend on, and how many
 NUMBERS, ACTIONS = 5, 3
 
 
-@pytest.fixture
-def both():
+@pytest.fixture(params=["one part", "several"])
+def both(request, monkeypatch):
     """Blocks, and all of it in one array (G, A_i, K)."""
+    if request.param == "several":
+        monkeypatch.setattr(parts, "MANY", 1)
+        monkeypatch.setattr(parts, "LEAST", 1)
     rng, blocks, whole, begin = np.random.default_rng(0), [], [], 0
     for columns, size in GROUPS:
         values = rng.normal(size=(size, ACTIONS, len(columns)))
@@ -46,6 +50,7 @@ def test_sums_along_what_is_given(both, rng):
 
 def test_mixtures_and_squares(both, rng):
     slopes, array = both
+    assert len(slopes.parts) in (1, 2)
     matrices = rng.normal(size=(len(array), 2, ACTIONS))
     mixed = matrices @ array
     expected = np.einsum("gbk,gbl->kl", mixed, mixed)
@@ -74,3 +79,8 @@ def test_a_factor_and_the_largest(both, rng):
     np.testing.assert_allclose(slopes.times(2.5, known).at(reward), expected @ reward)
     assert slopes.largest() == np.abs(array).max()
     assert Slopes([], (0, ACTIONS, NUMBERS)).largest() == 0
+
+
+def test_nothing_to_choose_is_one_part(monkeypatch):
+    monkeypatch.setattr(parts, "MANY", 1)
+    assert Slopes([], (0, ACTIONS, NUMBERS)).parts == (slice(None),)
