@@ -156,10 +156,7 @@ def recover(
         reward = malfl.recover(view, of=of, by=name, unvisited="omit", seed=seed)
         names = _names(log, of)
         if out is not None:
-            folder = values.writable_folder(out, "out")
-            reward.save(folder / "reward.npz")
-            _write_table(reward, folder / "reward.csv", names)
-            _draw(reward, folder / "reward.png", names)
+            _write(reward, values.writable_folder(out, "out"), names)
     if as_json:
         notes = log.notes if isinstance(log, data.PlayLog) else ()
         typer.echo(json.dumps(_as_json(reward, names, notes)))
@@ -276,9 +273,11 @@ def _for(reward: RecoveredReward, names: Names) -> dict[str, tuple[str, ...] | N
             "actions": actions if reward.reward_class == "state-action" else None}  # fmt: skip
 
 
-def _write_table(reward: RecoveredReward, path: Path, names: Names) -> None:
+def _write(reward: RecoveredReward, folder: Path, names: Names) -> None:
+    reward.save(folder / "reward.npz")
     table = malfl.reward_table(reward, **_for(reward, names))
-    values.write_whole(path, lambda file: table.to_csv(file, index=False))
+    values.write_whole(folder / "reward.csv", lambda file: table.to_csv(file, index=False))
+    _draw(reward, folder / "reward.png", names)
 
 
 def _draw(
