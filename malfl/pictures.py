@@ -1,7 +1,7 @@
 """A recovered reward as a picture, whatever its game looks like."""
 
+import math
 from collections.abc import Sequence
-from math import prod
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -68,7 +68,7 @@ def plot_reward(
         raise ValueError("layout and game cannot both be given: a picture is a grid or a graph")
     if layout is not None:
         checks.sequence(layout, "layout", "rows and columns")
-        if len(layout) != 2 or prod(checks.count(k, "layout") for k in layout) != number:
+        if len(layout) != 2 or math.prod(checks.count(k, "layout") for k in layout) != number:
             raise ValueError(
                 f"layout must be rows and columns of {number} cells, got {checks.shown(layout)}"
             )
@@ -133,10 +133,19 @@ def _middle(values: FloatArray) -> float:
 
 def _text(reward: RecoveredReward, names: tuple[str, ...], state: int) -> str:
     """A state's name, reward and deviation; the latter only of a reward of the state."""
-    text = f"{names[state]}\n{reward.over_states()[state]:.2g}"
-    if reward.values.ndim == 1 and reward.deviation is not None:
-        text += f"\n±{reward.deviation[state]:.1g}"
-    return text
+    spread = math.nan if reward.values.ndim > 1 else float(_flat(reward)[state])
+    return "\n".join([names[state], *_digits(reward.over_states()[state], spread)])
+
+
+def _digits(value: float, spread: float) -> tuple[str, ...]:
+    """A value and its deviation, if there is one, both to the latter's first digit."""
+    if not np.isfinite(value):
+        return ("?",)
+    if not spread > 0:
+        return (f"{value:.2g}",)
+    places = max(0, -math.floor(math.log10(spread)))
+    rounded = round(float(value), places) + 0.0  # not -0
+    return f"{rounded:.{places}f}", f"±{spread:.{places}f}"
 
 
 def _check_nodes(game: Dynamics, number: int) -> None:
@@ -202,12 +211,11 @@ def _table(reward: RecoveredReward, names: tuple[str, ...], actions: tuple[str, 
     figure.colorbar(image, ax=axes, label=_unit(reward))
     middle = _middle(reward.values)
     if reward.values.size <= MOST_CELLS:
-        for (row, column), value in np.ndenumerate(reward.values):
-            text = f"{value:.2g}"
-            if reward.deviation is not None:
-                text += f" ±{reward.deviation[row, column]:.1g}"
+        spread = _flat(reward).reshape(reward.values.shape)
+        for place, value in np.ndenumerate(reward.values):
+            text = " ".join(_digits(value, float(spread[place])))
             colour = "white" if value < middle else "black"
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
+            axes.text(*place[::-1], text, ha="center", va="center", color=colour, fontsize=7)
     axes.set_xticks(range(columns), actions, rotation=90 if columns > 9 else 0, fontsize=8)
     axes.set_yticks(range(states), names, fontsize=8)
     axes.set(xlabel="action", ylabel="state")

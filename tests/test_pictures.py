@@ -29,7 +29,7 @@ def test_a_grid_shows_every_cell_with_its_deviation():
     image = figure.axes[0].images[0].get_array()
     np.testing.assert_array_equal(image, one.values.reshape(2, 3))
     assert texts(figure) == [
-        f"{name}\n{value:.2g}\n±0.2" for name, value in zip("abcdef", one.values, strict=True)
+        f"{name}\n{value:.1f}\n±0.2" for name, value in zip("abcdef", one.values, strict=True)
     ]
 
 
@@ -63,7 +63,7 @@ def test_what_is_not_known_is_left_out():
     one = malfl.RecoveredReward(values, "state", NoFit())
     assert len(malfl.plot_reward(one).axes[0].lines[0].get_ydata()) == 99
     cells = malfl.RecoveredReward(values[:4], "state", NoFit())
-    assert texts(malfl.plot_reward(cells, layout=(2, 2)))[0] == "0\nnan"
+    assert texts(malfl.plot_reward(cells, layout=(2, 2)))[0] == "0\n?"
 
 
 def test_the_verdict_is_above():
@@ -95,7 +95,7 @@ def test_a_graph_has_an_arrow_for_each_move():
     one, game = reward(5), ring()
     axes = malfl.plot_reward(one, game=game, states=list("abcde")).axes[0]
     assert [text.get_text() for text in axes.texts] == [
-        f"{name}\n{value:.2g}\n±0.2" for name, value in zip("abcde", one.values, strict=True)
+        f"{name}\n{value:.1f}\n±0.2" for name, value in zip("abcde", one.values, strict=True)
     ]
     nodes = axes.collections[0]
     np.testing.assert_array_equal(nodes.get_array(), one.values)
@@ -143,7 +143,21 @@ def test_nothing_known_is_drawn_without_a_warning(values):
     malfl.plot_reward(one)
 
 
+@pytest.mark.parametrize(
+    ("value", "spread", "said"),
+    [
+        (-0.00041, 0.0231, "0.00 ±0.02"), (12.34, 2.6, "12 ±3"), (0.5, 0.0, "0.5"),
+        (0.123, np.nan, "0.12"), (np.nan, np.nan, "?"), (1234.0, 17.0, "1234 ±17"),
+    ],
+)  # fmt: skip
+def test_digits_are_those_that_are_known(value, spread, said):
+    one = malfl.RecoveredReward(
+        np.array([[value, 1.0]]), "state-action", NoFit(), deviation=np.array([[spread, 1.0]])
+    )
+    assert texts(malfl.plot_reward(one))[0] == said
+
+
 def test_a_table_shows_deviations():
     one = reward(2, 2)
-    assert texts(malfl.plot_reward(one))[0] == f"{one.values[0, 0]:.2g} ±0.2"
+    assert texts(malfl.plot_reward(one))[0] == f"{one.values[0, 0]:.1f} ±0.2"
     assert not texts(malfl.plot_reward(reward(40, 6)))
