@@ -212,10 +212,10 @@ def _table(reward: RecoveredReward, names: tuple[str, ...], actions: tuple[str, 
     middle = _middle(reward.values)
     if reward.values.size <= MOST_CELLS:
         spread = _flat(reward).reshape(reward.values.shape)
-        for place, value in np.ndenumerate(reward.values):
-            text = " ".join(_digits(value, float(spread[place])))
+        for (row, column), value in np.ndenumerate(reward.values):
+            text = " ".join(_digits(value, float(spread[row, column])))
             colour = "white" if value < middle else "black"
-            axes.text(*place[::-1], text, ha="center", va="center", color=colour, fontsize=7)
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
     axes.set_xticks(range(columns), actions, rotation=90 if columns > 9 else 0, fontsize=8)
     axes.set_yticks(range(states), names, fontsize=8)
     axes.set(xlabel="action", ylabel="state")
