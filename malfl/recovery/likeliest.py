@@ -101,7 +101,7 @@ class Trials:
     def worth_a_look(self, reward_class: RewardClass, most: int = MANY_ENTRIES) -> bool:
         """Whether rewards of a class are to be compared, given the fits of narrower ones.
 
-        Of those of more than `FEW_ENTRIES` only if these leave much, and up to ``most`` entries.
+        Of those of more than 300 entries only if these leave much, and up to ``most`` entries.
         """
         own, joint = self._dynamics.actions[self._agent], self._dynamics.n_joint_actions
         if reward_class == "joint-action" and own == joint:
