@@ -152,13 +152,17 @@ class Episodes(Value):
         """Steps of all episodes together."""
         return len(self.packed.codes)
 
-    def moves(self) -> tuple[IntArray, IntArray, IntArray]:
-        """State, joint action and next state of every step, in their order, each (N,)."""
+    def moves(self, begin: int = 0, end: int | None = None) -> tuple[IntArray, IntArray, IntArray]:
+        """State, joint action and next state of steps in their order, each (N,); all by default."""
         codes, ends, last = self.packed
-        before, actions = np.divmod(codes.astype(np.int64), self.n_joint_actions)
-        after = np.empty_like(before)
+        end = self.steps if end is None else end
+        before, actions = np.divmod(codes[begin:end].astype(np.int64), self.n_joint_actions)
+        after = np.zeros_like(before)
         after[:-1] = before[1:]
-        after[ends[1:] - 1] = last
+        if before.size and end < len(codes):
+            after[-1] = codes[end] // self.n_joint_actions
+        left = slice(*np.searchsorted(ends[1:], [begin, end], side="right"))
+        after[ends[1:][left] - 1 - begin] = last[left]
         return before, actions, after
 
     def counts(self) -> IntArray:

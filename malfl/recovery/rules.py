@@ -15,6 +15,8 @@ from malfl.recovery.by_prefix import PreparedByPrefix
 from malfl.recovery.estimator import Estimator, Prepared, check_estimator
 from malfl.values import Value, set_fields
 
+AT_ONCE = 2**20  # steps, of which a few copies are made
+
 
 def estimate_rules(view: View, smoothing: float = 0.0) -> Dynamics:
     """The rules of the game by the moves that were seen: shares of the next states.
@@ -54,9 +56,10 @@ def shares_of_moves(
     states, joint = possible.shape
     moves = csr_array((states * joint, states), dtype=np.float64)
     for each in played:
-        before, actions, after = each.moves()
-        seen_once = (np.ones(after.size), (before * joint + actions, after))
-        moves = moves + csr_array(coo_array(seen_once, shape=moves.shape))
+        for begin in range(0, each.steps, AT_ONCE):
+            before, actions, after = each.moves(begin, min(begin + AT_ONCE, each.steps))
+            seen_once = (np.ones(after.size), (before * joint + actions, after))
+            moves = moves + csr_array(coo_array(seen_once, shape=moves.shape))
     if smoothing > 0:
         state_of = np.repeat(np.arange(states), joint)
         of_state = csr_array((np.ones(state_of.size), (state_of, np.arange(state_of.size)))) @ moves

@@ -72,6 +72,14 @@ def test_no_move_leads_from_one_episode_to_the_next():
     assert after.tolist() == [1, 2, 0, 1]
 
 
+def test_moves_of_some_steps_are_those_among_all(episodes):
+    whole = episodes.moves()
+    for begin in range(episodes.steps + 1):
+        for end in range(begin, episodes.steps + 1):
+            for part, all_ in zip(episodes.moves(begin, end), whole, strict=True):
+                assert part.tolist() == all_[begin:end].tolist()
+
+
 def test_counts_are_of_states_acted_in(episodes):
     counts = episodes.counts()
     assert counts.shape == (3, 4)

@@ -16,6 +16,7 @@ from malfl.recovery import (
     Structural,
     WithEstimatedRules,
     estimate_rules,
+    rules,
 )
 from malfl.recovery.recovery import Recovery
 
@@ -141,3 +142,12 @@ def test_episodes_are_still_there_for_the_estimator(view):
 def test_iterations_are_a_number_of_them(iterations):
     with pytest.raises((TypeError, ValueError), match="iterations must be"):
         WithEstimatedRules(PathLikelihood(), iterations)
+
+
+def test_steps_are_counted_some_at_a_time(monkeypatch):
+    game = random_game(np.random.default_rng(0))
+    log = learn(game, iterations=2, episodes=30, steps=20, record=True, seed=1)
+    view = log.seen_by(0)
+    expected = dense(estimate_rules(view))
+    monkeypatch.setattr(rules, "AT_ONCE", 7)
+    np.testing.assert_array_equal(dense(estimate_rules(view)), expected)
