@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.sparse import eye_array, kron
 
@@ -118,9 +119,8 @@ def _grid(reward: RecoveredReward, layout: tuple[int, int], names: tuple[str, ..
     figure.colorbar(image, ax=axes, label=_unit(reward))
     middle = _middle(values)
     for state, (row, column) in enumerate(np.ndindex(rows, columns)):
-        colour = "white" if values[state] < middle else "black"
         text = _text(reward, names, state)
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+        _write(axes, (column, row), text, dark=bool(values[state] < middle), size=8)
     axes.set(xticks=[], yticks=[])
     return figure
 
@@ -129,6 +129,13 @@ def _middle(values: FloatArray) -> float:
     """Between the lowest and the highest, where the colour of a text changes."""
     known = values[np.isfinite(values)]
     return float(known.min() + known.max()) / 2 if known.size else 0.0
+
+
+def _write(axes: Axes, place: Sequence[float], text: str, *, dark: bool, size: int) -> None:
+    """Write a text upon a place that is dark or light."""
+    x, y = place
+    colour = "white" if dark else "black"
+    axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=size)
 
 
 def _text(reward: RecoveredReward, names: tuple[str, ...], state: int) -> str:
@@ -178,10 +185,9 @@ def _graph(reward: RecoveredReward, game: Dynamics, names: tuple[str, ...]) -> F
         node_color="#d9d9d9", edgecolors="black", linewidths=1 + 2.0 * game.ends[~known],
     )  # fmt: skip
     middle = _middle(values)
-    for state, (x, y) in places.items():
-        colour = "white" if values[state] < middle else "black"
+    for state, place in places.items():
         text = _text(reward, names, state)
-        axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=7)
+        _write(axes, place, text, dark=bool(values[state] < middle), size=7)
     figure.colorbar(nodes, ax=axes, label=_unit(reward))
     axes.set_axis_off()
     return figure
@@ -214,8 +220,7 @@ def _table(reward: RecoveredReward, names: tuple[str, ...], actions: tuple[str, 
         spread = _flat(reward).reshape(reward.values.shape)
         for (row, column), value in np.ndenumerate(reward.values):
             text = " ".join(_digits(value, float(spread[row, column])))
-            colour = "white" if value < middle else "black"
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
+            _write(axes, (column, row), text, dark=bool(value < middle), size=7)
     axes.set_xticks(range(columns), actions, rotation=90 if columns > 9 else 0, fontsize=8)
     axes.set_yticks(range(states), names, fontsize=8)
     axes.set(xlabel="action", ylabel="state")

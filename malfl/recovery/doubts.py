@@ -134,8 +134,7 @@ def _of_one_policy(found: RecoveredReward, view: View, of: int) -> float:
         return -np.inf
     legal, none = view.dynamics.legal[of], np.zeros((view.iterations - 1, states, own))
     each = np.arange(states * own)
-    rows = np.append(0, np.where(legal.ravel(), own, 0).cumsum())
-    of_states = Patterns(np.append(each[::own], each.size), each, rows)
+    of_states = Patterns.where(np.append(each[::own], each.size), each, legal)
     values = np.tile(np.tile(np.eye(own), (states, 1))[legal.ravel()].ravel(), (len(none), 1))
     slopes = PatternedSlopes(of_states, values, legal, each.size)
     counts = view.own_counts(of)

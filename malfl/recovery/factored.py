@@ -23,6 +23,7 @@ from malfl.recovery.classes import Space
 from malfl.recovery.learned_values import Process
 from malfl.recovery.parts import Symmetric, together
 from malfl.recovery.patterns import one_step
+from malfl.recovery.slopes import farthest
 
 
 class _Region(NamedTuple):
@@ -180,10 +181,7 @@ class ChosenFactored:
         """How far any is from the mean over the known actions, at most, by number, (K,)."""
         found = np.zeros(self.shape[2])
         for numbers, choices, values in self._whole():
-            some = known[choices][..., None]
-            mean = (values * some).sum(axis=1, keepdims=True) / some.sum(axis=1, keepdims=True)
-            far = (np.abs(values - mean) * some).max(axis=(0, 1), initial=0.0)
-            found[numbers] = np.maximum(found[numbers], far)
+            found[numbers] = np.maximum(found[numbers], farthest(values, known[choices]))
         return found
 
     def largest(self) -> float:

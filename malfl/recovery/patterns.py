@@ -27,6 +27,12 @@ class Patterns(NamedTuple):
     #: (S * A_i + 1,), where the slopes of each (s, a) begin; an action that is not legal has none.
     rows: IntArray
 
+    @classmethod
+    def where(cls, starts: IntArray, columns: IntArray, legal: BoolArray) -> "Patterns":
+        """Of states in which these actions are legal, (S, A_i)."""
+        sizes = np.repeat(np.diff(starts), legal.shape[1])
+        return cls(starts, columns, np.append(0, np.where(legal.ravel(), sizes, 0).cumsum()))
+
     def of(self, state: int) -> IntArray:
         """Those of one state."""
         return self.columns[self.starts[state] : self.starts[state + 1]]
@@ -66,9 +72,8 @@ def patterns_of(dynamics: Dynamics, agent: int, space: Space) -> Patterns | None
         found = csr_array(own + moves @ found)
         found.data[:] = 1.0
     found.sort_indices()
-    sizes = np.repeat(np.diff(found.indptr), dynamics.actions[agent])
-    rows = np.append(0, np.where(dynamics.legal[agent].ravel(), sizes, 0).cumsum())
-    return Patterns(found.indptr.astype(np.int64), found.indices.astype(np.int64), rows)
+    starts, columns = found.indptr.astype(np.int64), found.indices.astype(np.int64)
+    return Patterns.where(starts, columns, dynamics.legal[agent])
 
 
 class PatternedSlopes(NamedTuple):

@@ -13,6 +13,7 @@ from malfl.recovery.factored import factored_slopes
 from malfl.recovery.learned_values import exact_values, process_of
 from malfl.recovery.parts import eigh_by_parts
 from malfl.recovery.reward import RANK_TOLERANCE, REWARD_CLASSES, RewardClass
+from malfl.recovery.slopes import less_mean
 
 Classed = tuple[FloatArray, RewardClass]
 """The values of a reward, (S,), (S, A_i) or (S, A), and its class."""
@@ -67,9 +68,7 @@ def _square(
         centring = legal[:, :, None] * (np.eye(legal.shape[1]) - mean[:, None, :])
         return factored.chosen(0 * states, states).mixed(centring).square().whole()
     slopes = exact_values(process)[0].reshape(*legal.shape, -1)
-    mean = (slopes * legal[..., None]).sum(axis=1, keepdims=True)
-    mean = mean / legal.sum(axis=1)[:, None, None]
-    apart = ((slopes - mean) * legal[..., None]).reshape(-1, number)
+    apart = less_mean(slopes, legal).reshape(-1, number)
     return np.asarray(apart.T @ apart)
 
 

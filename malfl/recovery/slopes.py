@@ -95,15 +95,24 @@ class Slopes:
         """How far any is from the mean over the known actions, at most, by number, (K,)."""
         found = np.zeros(self.shape[2])
         for choices, columns, values in self.blocks:
-            some = known[choices][..., None]
-            mean = (values * some).sum(axis=1, keepdims=True) / some.sum(axis=1, keepdims=True)
-            far = (np.abs(values - mean) * some).max(axis=(0, 1), initial=0.0)
-            found[columns] = np.maximum(found[columns], far)
+            found[columns] = np.maximum(found[columns], farthest(values, known[choices]))
         return found
 
     def largest(self) -> float:
         """The largest of all, whatever its sign."""
         return max((float(np.abs(block.values).max(initial=0)) for block in self.blocks), default=0)
+
+
+def less_mean(values: FloatArray, known: BoolArray) -> FloatArray:
+    """Slopes (g, A_i, k) less their mean over known actions (g, A_i); zero of others."""
+    some = known[..., None]
+    mean = (values * some).sum(axis=1, keepdims=True) / some.sum(axis=1, keepdims=True)
+    return np.asarray((values - mean) * some)
+
+
+def farthest(values: FloatArray, known: BoolArray) -> FloatArray:
+    """How far slopes (g, A_i, k) are from that mean, at most, (k,)."""
+    return np.asarray(np.abs(less_mean(values, known)).max(axis=(0, 1), initial=0.0))
 
 
 def _parts(blocks: Sequence[Block], numbers: int) -> tuple[Part, ...]:
