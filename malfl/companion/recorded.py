@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +28,7 @@ from malfl.studies.store import Store
 
 FOLDER = Path(__file__).with_name("recorded_runs")
 NAME = "carry"
+COMMAND = "python -m malfl.companion.recorded"
 FIRST_SEED, APART = 20_000, 100  # nothing was ever adjusted to games of these seeds
 GAMES = {True: 20, False: 15}  # of a regime in which the model is right, or wrong
 CLASSIC_RUNS = 2  # of each classic game
@@ -147,26 +149,26 @@ def main() -> int:
     table = pd.DataFrame([row for rows in found for row in rows])
     numbers = table.select_dtypes("float").columns
     table[numbers] = table[numbers].map(lambda x: float(f"{x:.{DIGITS}g}"))
-    how = how_made(given.jobs, float(table["seconds"].sum()), time.time() - began)
+    how = how_made(COMMAND, VERSIONS, given.jobs, time.time() - began)
+    how["seeds"] = sorted({job.seed for job in jobs()})
+    how["seconds of recovery"] = round(float(table["seconds"].sum()))
     out = Results(FOLDER)
     out.save_table(NAME, table)
     out.save_json(NAME, how)
     return 0
 
 
-def how_made(processes: int, seconds: float, wall: float) -> dict[str, Any]:
-    """See `provenance`."""
+def how_made(command: str, packages: Sequence[str], processes: int, wall: float) -> dict[str, Any]:
+    """Of any record: command, commit, versions, processor, seconds."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
         cwd=FOLDER.parent, capture_output=True, text=True,
     )  # fmt: skip
     return {
-        "command": f"python -m malfl.companion.recorded --jobs {processes}",
+        "command": f"{command} --jobs {processes}",
         "commit": commit.stdout.strip() or "unknown",
-        "versions": {name: metadata.version(name) for name in VERSIONS},
-        "seeds": sorted({job.seed for job in jobs()}),
+        "versions": {name: metadata.version(name) for name in packages},
         "processor": processor(),
-        "seconds of recovery": round(seconds),
         "seconds of the last run of the command": round(wall),
     }
 

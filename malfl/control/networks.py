@@ -1,15 +1,18 @@
 """Policies and values as small networks."""
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 HIDDEN = (64, 64)  # units, as in PPO's experiments
 
-Layers = tuple[tuple[jax.Array, jax.Array], ...]
+Array = jax.Array | npt.NDArray[Any]
+Layer = tuple[Array, Array]
+Layers = tuple[Layer, ...]
 """Weights (inputs, outputs) and biases of each layer; tanh units between them."""
 
 
@@ -32,22 +35,23 @@ def random_layers(rng: np.random.Generator, sizes: tuple[int, ...], last: float)
     return tuple(layers)
 
 
-def outputs_of(layers: Layers, inputs: jax.Array) -> jax.Array:
+def outputs_of(layers: Layers, inputs: Array) -> jax.Array:
     """What a network says of inputs (..., inputs), shape (..., outputs)."""
     *hidden, (weights, bias) = layers
+    inputs = jnp.asarray(inputs)
     for within, shift in hidden:
         inputs = jnp.tanh(inputs @ within + shift)
     return inputs @ weights + bias
 
 
-def log_density(policy: Gaussian, seen: jax.Array, actions: jax.Array) -> jax.Array:
+def log_density(policy: Gaussian, seen: Array, actions: Array) -> jax.Array:
     """Ln pi(a|s) of actions (..., actions), shape (...)."""
     off = (actions - outputs_of(policy.layers, seen)) * jnp.exp(-policy.log_std)
     constant = policy.log_std.sum() + 0.5 * actions.shape[-1] * jnp.log(2 * jnp.pi)
     return -0.5 * (off**2).sum(axis=-1) - constant
 
 
-def divergence(one: Gaussian, other: Gaussian, seen: jax.Array) -> jax.Array:
+def divergence(one: Gaussian, other: Gaussian, seen: Array) -> jax.Array:
     """KL(one || other) in each state, shape (...)."""
     off = outputs_of(one.layers, seen) - outputs_of(other.layers, seen)
     ratio = jnp.exp(2 * (one.log_std - other.log_std))

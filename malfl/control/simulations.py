@@ -8,6 +8,7 @@ from mujoco.batch import Batch
 
 from malfl import checks
 from malfl.checks import BoolArray, FloatArray, IntArray
+from malfl.control.policy import Floats
 from malfl.control.tasks import Pose, Task
 
 
@@ -44,7 +45,8 @@ class Simulations:
         self._batch = Batch(self._model, number, nthread=1)
         names = ("qpos", "qvel", "ctrl", "xpos")
         self._qpos, self._qvel, self._ctrl, self._xpos = map(self._batch.bind, names)
-        self._steps = np.zeros(number, dtype=np.int64)
+        self.steps = np.zeros(number, dtype=np.int64)  #: of each episode so far
+        self.earned = np.zeros(number)  #: by the task's own reward, in each so far
         self.begin(np.arange(number))
 
     def begin(self, some: IntArray) -> None:
@@ -58,7 +60,7 @@ class Simulations:
         self._batch.reset(some, stage=mujoco.mjtStage.mjSTAGE_NONE)
         self._qpos[some], self._qvel[some] = qpos, qvel
         self._batch.forward(some)
-        self._steps[some] = 0
+        self.steps[some], self.earned[some] = 0, 0.0
 
     def seen(self) -> FloatArray:
         """What is seen now, (n, observations)."""
@@ -68,17 +70,19 @@ class Simulations:
         """Where the bodies are now."""
         return Pose(self._qpos.copy(), self._qvel.copy(), self._xpos.copy())
 
-    def step(self, actions: FloatArray) -> Step:
+    def step(self, actions: Floats) -> Step:
         """Do an action in each, (n, actions); within the bounds, where others are clipped."""
         before = self.pose()
         self._ctrl[:] = np.clip(actions, *self.bounds.T)
         self._batch.step(nstep=self.task.frames)
-        self._steps += 1
+        self.steps += 1
         after = self.pose()
         ended = ~self.task.healthy(after)
+        rewards = self.task.reward(before, after, self._ctrl.copy(), self.seconds)
+        self.earned += rewards
         return Step(
             self.task.observe(after),
-            self.task.reward(before, after, self._ctrl.copy(), self.seconds),
+            rewards,
             ended,
-            (self._steps >= self.task.longest) & ~ended,
+            (self.steps >= self.task.longest) & ~ended,
         )

@@ -47,12 +47,20 @@ class Task:
 
     def model(self) -> mujoco.MjModel:
         """The body's model."""
-        return mujoco.MjModel.from_xml_path(str(files("gymnasium") / ASSETS / self.file))
+        mujoco.set_mju_user_warning(_unheard)
+        try:
+            return mujoco.MjModel.from_xml_path(str(files("gymnasium") / ASSETS / self.file))
+        finally:
+            mujoco.set_mju_user_warning(None)
+
+
+def _unheard(warning: str) -> None:
+    """Models of Gymnasium's say how heavy a body is in a way that MuJoCo will no longer read."""
 
 
 def task_of(name: str) -> Task:
     """The task of a name; raises ValueError for an unknown one."""
-    checks.choice(name, "name", tuple(TASKS))
+    checks.choice(name, "task", tuple(TASKS))
     return TASKS[name]
 
 

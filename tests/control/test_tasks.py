@@ -77,7 +77,7 @@ def test_actions_beyond_the_bounds_are_clipped():
 
 
 def test_what_is_wrong_is_named():
-    with pytest.raises(ValueError, match=r"name must be .*Reacher.*got 'Walker'"):
+    with pytest.raises(ValueError, match=r"task must be .*Reacher.*got 'Walker'"):
         task_of("Walker")
     with pytest.raises(ValueError, match="number must be"):
         Simulations(task_of("Reacher"), 0, np.random.default_rng(0))
