@@ -11,12 +11,12 @@ import pytest
 from test_pettingzoo import Nim
 
 import malfl
-from malfl import data, evaluation, games, learners, play, recovery, studies, theory
+from malfl import control, data, evaluation, games, learners, play, recovery, studies, theory
 from malfl.evaluation import distances, identifiability, metrics
 from malfl.games import classics, gridworlds, soft
 
 ROOMS: tuple[ModuleType, ...] = (
-    games, play, learners, recovery, evaluation, theory, studies, data,
+    games, play, learners, recovery, evaluation, theory, studies, data, control,
 )  # fmt: skip
 FILES: tuple[ModuleType, ...] = (
     classics, gridworlds, soft, distances, identifiability, metrics,
@@ -38,7 +38,8 @@ CONSTRUCTED = (
     recovery.UniformWhereUnseen, recovery.Structural, recovery.Replay, recovery.PathLikelihood,
     recovery.LeastSquares, recovery.EvidenceRidge, recovery.Adam, recovery.MiniBatchAdam,
     recovery.LastPolicy, recovery.CausalEntropy, recovery.AsIfAlone, recovery.WithEstimatedRules,
-    malfl.RecoveredReward, theory.Prediction, malfl.PlayLog,
+    malfl.RecoveredReward, theory.Prediction, malfl.PlayLog, control.LfL, control.TRex,
+
 )  # fmt: skip
 
 
@@ -89,9 +90,14 @@ def right() -> dict[str, object]:
         "value": np.zeros(16), "q": np.zeros((16, 5)), "values": np.zeros((16, 5)), "sd": 1.0,
         "n": 3, "factors": [1.0], "predicted": log.policies[0][0], "actual": log.policies[0][0],
         "observed": log.policies[0][0], "error": 1.0, "number": 1, "reward_class": "state",
-        "rate": 0.01,
+        "rate": 0.01, "task": "Reacher", "updates": 1,
         "env": SimpleNamespace(P=[[[(1.0, 0, 1.0, False)]]], reset=lambda seed: (0, {})),
     }  # fmt: skip
+
+
+@cache
+def run() -> control.Run:
+    return control.learn("Reacher", 1, simulations=2, steps=64)
 
 
 @cache
@@ -111,7 +117,10 @@ def own(name: str) -> dict[str, object]:
         "next_state": [1, 0, 1],
     }
     chosen = {"agents": [0], "improvements": [1]}
+    body = {"view": run().seen(), "policy": run().policies[0]}
     return {
+        "separate_clones": body, "pooled_clones": body, "score": body,
+        "lifted": body | {"reward": control.LogDensity(run().policies[0])},
         "reward_table": {"reward": reward}, "plot_reward": {"reward": reward},
         "compare": {"reward": reward}, "correlation": {"recovered": reward},
         "normalised": {"reward": np.arange(3.0)}, "interval": {"values": [1.0, 2.0]},

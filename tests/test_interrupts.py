@@ -18,7 +18,7 @@ from test_gates import OneStep, public
 from test_pettingzoo import Nim
 
 import malfl
-from malfl import Dynamics, MarkovGame, learners, progress, recovery, studies, theory
+from malfl import Dynamics, MarkovGame, control, learners, progress, recovery, studies, theory
 from malfl.evaluation import distances, identifiability
 from malfl.games import from_pettingzoo, gridworlds, soft
 from malfl.theory import bounds
@@ -35,7 +35,7 @@ SHORT = {
     "soft_value_error", "soft_improvement", "as_if_alone", "consistency_system",
     "prediction_error", "estimate_rules", "improvement_targets", "certified_prediction_error",
     "certified_reward_error", "identified_error", "iterated_dilemma", "stag_hunt", "lanes",
-    "hand_over", "coin", "soccer", "predator_prey", "frozen_lake",
+    "lifted", "hand_over", "coin", "soccer", "predator_prey", "frozen_lake",
 }  # fmt: skip
 
 
@@ -54,6 +54,12 @@ class Endless(Nim):
     """So many stones that nobody gets to the end of them."""
 
     stones = 10**6
+
+
+@cache
+def body() -> control.Run:
+    """What an ant did; an observer of it needs minutes."""
+    return control.learn("Ant", 3, simulations=4, steps=4096)
 
 
 @cache
@@ -160,6 +166,16 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
         lambda: malfl.learn(grid(), malfl.SoftValueIteration(), **LONG, seed=0)
     ),
     "train": lambda: lambda: learners.train(grid(), ENDLESS, 0),
+    "learn, with a body": lambda: lambda: control.learn("Ant", 99),
+    "learn, with a body, while it updates": lambda: (
+        lambda: control.learn("Reacher", 10**6, simulations=512, steps=1)
+    ),
+    "score": lambda: lambda: control.score(body().policies[0], "Ant", episodes=500),
+    "separate_clones": lambda: partial(control.separate_clones, body().seen()),
+    "pooled_clones": lambda: partial(control.pooled_clones, body().seen()),
+    "recover, Algorithm 1": lambda: partial(control.LfL().reward, body().seen()),
+    "recover, T-REX": lambda: partial(control.TRex().reward, body().seen()),
+    "recover, motion": lambda: partial(control.Motion().reward, body().seen()),
     "learn_all": lambda: lambda: malfl.learn_all([grid()], ENDLESS, seeds=[0, 1]),
     "learn_all, once": lambda: lambda: malfl.learn_all([grid()], ENDLESS, seeds=[0]),
     "iterate_exactly": lambda: lambda: malfl.iterate_exactly(large(), alpha=1.0, iterations=5000),

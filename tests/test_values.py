@@ -20,7 +20,7 @@ from drawn import random_game
 from scipy.sparse import csr_array
 
 import malfl
-from malfl import checks, values
+from malfl import checks, control, values
 from malfl.recovery import (
     Descended,
     Determination,
@@ -74,7 +74,12 @@ def made():
     likeliest = malfl.recover(view, of=0)
     features = malfl.Features(np.eye(game.n_states)[:, :2])
     featured = malfl.recover(view, of=0, by=malfl.Structural(reward_class=features))
+    run = control.learn("Reacher", 1, simulations=2, steps=64)
+    scale = (np.zeros(13), np.ones(13))
+    network = run.policies[0].layers
     several = [
+        run, run.seen(), run.rollouts[0], run.policies[0], control.LogDensity(run.policies[0]),
+        control.NetworkReward((network,), *scale), control.QuadraticReward(np.zeros(104), *scale),
         game, game.without_rewards(), log, log.training, view, log.episodes[0],
         malfl.SoftPolicyIteration(0.25, "sarsa"), malfl.SoftValueIteration(), malfl.QLearning(0.5),
         malfl.RandomImprovements(7), malfl.forecast(view, of=0, by=malfl.Structural(0.1)),
@@ -112,9 +117,10 @@ NAMES = [
     "ConsistencyFit", "ConsistencySystem",
     "Descended", "Determination", "Dynamics", "EntropyRegularised", "Episodes", "Evidence",
     "EvidenceRidge", "Forecast", "Judgement", "LastPolicy", "LearningLog", "LeastSquares",
-    "Features", "LogitFit",
-    "MarkovGame", "MaximumLikelihood", "MiniBatchAdam", "NoFit", "PathFit", "PathLikelihood",
-    "PlayLog",
+    "Features", "LogDensity", "LogitFit",
+    "MarkovGame", "MaximumLikelihood", "MiniBatchAdam", "NetworkReward", "NoFit",
+    "PathFit", "PathLikelihood",
+    "PlayLog", "Policy", "QuadraticReward", "Rollout", "RolloutView", "Run",
     "Promise", "QLearning", "RandomImprovements", "RecoveredReward", "Replay", "Sensitivity",
     "Smoothing",
     "SoftPolicyIteration", "SoftValueIteration", "Structural", "Training", "UniformWhereUnseen",

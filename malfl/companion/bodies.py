@@ -35,64 +35,79 @@ SETTINGS = {
 }
 UPDATES = 30  # of an observer
 SCORED = 10  # updates after which policies are scored over whole episodes
-ENDS = ("Hopper", "Ant")  # tasks in which an episode can end
+
+
+class Seen(NamedTuple):
+    """What an observer may use."""
+
+    window: RolloutView
+    history: RolloutView
+    seed: int  # of what it draws
 
 
 class Observer(NamedTuple):
-    """With which policy and which reward it begins."""
+    """With which policy it begins, and from which reward it learns."""
 
-    clone: str  #: "separate" or "pooled"
-    reward: str  #: one of `reward_of`
+    clones: Callable[[RolloutView, int], tuple[Policy, ...]]
+    reward: Callable[[Seen], Reward | None]  # None for the true one
+
+
+def _algorithm_1(seen: Seen) -> LogDensity:
+    return LfL().reward(seen.window, seen.seed)
+
+
+def _released(seen: Seen) -> LogDensity:
+    return LfL(released=True).reward(seen.window, seen.seed)
+
+
+def _pooled(seen: Seen) -> LogDensity:
+    return LfL("pooled").reward(seen.window, seen.seed)
+
+
+def _structural(seen: Seen) -> Reward:
+    return lifted(Motion().reward(seen.history, seen.seed), seen.window)
 
 
 OBSERVERS = {
-    "Algorithm 1": Observer("separate", "Algorithm 1"),
-    "Algorithm 1, released": Observer("separate", "Algorithm 1, released"),
-    "ln pi": Observer("separate", "ln pi"),
-    "true reward": Observer("separate", "true reward"),
-    "Algorithm 1, pooled": Observer("pooled", "Algorithm 1, pooled"),
-    "structural": Observer("pooled", "structural"),
-    "T-REX": Observer("pooled", "T-REX"),
-    "true reward, pooled clone": Observer("pooled", "true reward"),
+    "Algorithm 1": Observer(separate_clones, _algorithm_1),
+    "Algorithm 1, released": Observer(separate_clones, _released),
+    "Algorithm 1, lifted": Observer(
+        separate_clones, lambda seen: lifted(_algorithm_1(seen), seen.window)
+    ),
+    "ln pi": Observer(
+        separate_clones, lambda seen: LogDensity(separate_clones(seen.window, seen.seed)[-1])
+    ),
+    "true reward": Observer(separate_clones, lambda seen: None),
+    "Algorithm 1, pooled": Observer(pooled_clones, _pooled),
+    "Algorithm 1, pooled, lifted": Observer(
+        pooled_clones, lambda seen: lifted(_pooled(seen), seen.window)
+    ),
+    "structural": Observer(pooled_clones, _structural),
+    "T-REX": Observer(pooled_clones, lambda seen: TRex().reward(seen.history, seen.seed)),
+    "T-REX, window": Observer(pooled_clones, lambda seen: TRex().reward(seen.window, seen.seed)),
+    "true reward, pooled clone": Observer(pooled_clones, lambda seen: None),
 }
-LIFTED = {
-    "Algorithm 1, lifted": Observer("separate", "Algorithm 1, lifted"),
-    "Algorithm 1, pooled, lifted": Observer("pooled", "Algorithm 1, pooled, lifted"),
+CLONES = {"separate clone": separate_clones, "pooled clone": pooled_clones}
+LIFTED = {"Algorithm 1, lifted", "Algorithm 1, pooled, lifted"}
+ENDLESS = set(OBSERVERS) - LIFTED
+ENDING = {"Algorithm 1", "Algorithm 1, lifted", "T-REX", "true reward, pooled clone"}
+WHO = {
+    "Reacher": ENDLESS,
+    "HalfCheetah": ENDLESS,
+    "Hopper": ENDING | {"Algorithm 1, pooled, lifted"},
+    "Ant": ENDING,
 }
-COSTLY = ("Algorithm 1, released", "ln pi", "structural")  # left out for Ant
 
 
-def observers(task: str) -> dict[str, Observer]:
-    """Those of a task, by name."""
-    found = OBSERVERS | (LIFTED if task in ENDS else {})
-    return {name: of for name, of in found.items() if task != "Ant" or name not in COSTLY}
-
-
-def reward_of(name: str, run: Run, seed: int) -> Reward | None:
-    """A reward of the learner's by the name of how it is recovered; None for the true one."""
-    setting = SETTINGS[run.task]
-    window = run.seen(setting.window)
-    method = name.removesuffix(", lifted")
-    if method == "true reward":
-        return None
-    if method == "structural":
-        return lifted(Motion().reward(run.seen(setting.history), seed), window)
-    if method == "T-REX":
-        return TRex().reward(run.seen(setting.history), seed)
-    if method == "ln pi":
-        return LogDensity(separate_clones(window, seed)[-1])
-    options = {
-        "Algorithm 1, pooled": {"policies": "pooled"},
-        "Algorithm 1, released": {"released": True},
-    }
-    found = LfL(**options.get(method, {})).reward(window, seed)  # type: ignore[arg-type]
-    return lifted(found, window) if name.endswith("lifted") else found
+def observers(task: str) -> list[str]:
+    """The names of those of a task; fewer where a run takes long."""
+    return [name for name in OBSERVERS if name in WHO[task]]
 
 
 def learner_rows(run: Run) -> list[Row]:
     """A row for each policy of a learner, with scores where it is first and last seen."""
     window = SETTINGS[run.task].window
-    rows = rows_of(run, "learner", {window[0], window[-1]})
+    rows = rows_of(run, "learner", {0, window[0], window[-1]})
     rows[window[0]]["motion and advantages"] = held(run)
     return rows
 
@@ -101,31 +116,23 @@ def clone_rows(run: Run) -> list[Row]:
     """Rows of clones that learn nothing."""
     window = run.seen(SETTINGS[run.task].window)
     return [
-        {"task": run.task, "seed": run.seed, "who": f"{name} clone", "update": 0}
+        {"task": run.task, "seed": run.seed, "who": name, "update": 0}
         | scores(clones(window, run.seed)[-1], run.task, run.seed)
         for name, clones in CLONES.items()
     ]
 
 
-CLONES: dict[str, Callable[[RolloutView, int], tuple[Policy, ...]]] = {
-    "separate": separate_clones,
-    "pooled": pooled_clones,
-}
-
-
 def observed(name: str, run: Run) -> tuple[list[Row], Policy]:
     """A row for each policy of an observer, and its last policy."""
-    given = observers(run.task)[name]
-    window = run.seen(SETTINGS[run.task].window)
-    reward = reward_of(given.reward, run, run.seed)
-    start = CLONES[given.clone](window, run.seed)[-1]
+    given, setting = OBSERVERS[name], SETTINGS[run.task]
+    seen = Seen(run.seen(setting.window), run.seen(setting.history), run.seed)
+    reward, start = given.reward(seen), given.clones(seen.window, seen.seed)[-1]
     own = learn(run.task, UPDATES, seed=run.seed, reward=reward, start=start)
     rows = rows_of(own, name, set(range(0, UPDATES + 1, SCORED)))
     if reward is not None:
-        seen = SETTINGS[run.task].window
         rows[0] |= {
-            "correlation, window": correlation(reward, run, seen),
-            "correlation, last": correlation(reward, run, seen[-1:]),
+            "correlation, window": correlation(reward, run, setting.window),
+            "correlation, last": correlation(reward, run, setting.window[-1:]),
         }
         rows[-1]["correlation, end"] = correlation(reward, own, [UPDATES])
     return rows, own.policies[-1]

@@ -48,13 +48,14 @@ class Job(NamedTuple):
     who: str  #: "learner", or the name of an observer
 
 
-def jobs() -> tuple[list[Job], list[Job]]:
-    """All learners, and the observers that watch them."""
-    learners = [
-        Job(task, seed, LEARNER) for task, of in SETTINGS.items() for seed in range(of.seeds)
-    ]
-    watching = [Job(task, seed, who) for task, seed, _ in learners for who in observers(task)]
-    return learners, watching
+def stages() -> list[list[Job]]:
+    """All runs, task by task: its learners, then the observers that watch them."""
+    found = []
+    for task, setting in SETTINGS.items():
+        seeds = range(setting.seeds)
+        found.append([Job(task, seed, LEARNER) for seed in seeds])
+        found.append([Job(task, seed, who) for who in observers(task) for seed in seeds])
+    return found
 
 
 def made(job: Job, folder: Path) -> tuple[list[Row], tuple[Policy, ...]]:
@@ -101,7 +102,7 @@ def main() -> int:
     found = dict[Job, tuple[list[Row], tuple[Policy, ...]]]()
     apart = multiprocessing.get_context("spawn")  # JAX's threads do not survive a fork
     with ProcessPoolExecutor(given.jobs, apart, threadpool_limits, (1,)) as processes:
-        for some in jobs():
+        for some in stages():
             calls = [(job, given.store) for job in some]
             say = lambda k, _, some=some: print(*some[k], flush=True)  # noqa: E731
             found |= zip(some, progress.run(made, calls, processes, say), strict=True)

@@ -1,24 +1,38 @@
 """LfL with bodies (Section 6.2): tasks, learners, and what is recovered of a learner with a body.
 
-One thread computes, so that results do not depend on how many processors there are. Runs with
-different seeds belong into processes of their own.
+Comes with ``pip install 'malfl[control]'``. A run keeps to one thread; runs with different seeds
+belong into processes of their own.
 """
 
-import os
+from malfl.control import one_thread  # noqa: F401, before anything uses JAX
+from malfl.control.clones import pooled_clones, separate_clones
+from malfl.control.learn import Run, learn
+from malfl.control.lfl import LfL
+from malfl.control.motion import Motion
+from malfl.control.play import Score, score
+from malfl.control.policy import Policy
+from malfl.control.rewards import LogDensity, NetworkReward, QuadraticReward, lifted
+from malfl.control.rollout import Rollout, RolloutView
+from malfl.control.tasks import TASKS, Task
+from malfl.control.trex import TRex
 
-try:
-    import gymnasium  # noqa: F401
-    import jax
-    import mujoco.batch  # noqa: F401
-    import optax  # noqa: F401
-except ImportError as error:
-    raise ImportError(
-        f"malfl.control needs {error.name}, which comes with: pip install 'malfl[control]'"
-    ) from error
-
-_before = os.environ.get("NPROC")
-os.environ["NPROC"] = "1"  # how many threads JAX begins with
-jax.devices("cpu")
-del os.environ["NPROC"]
-if _before is not None:
-    os.environ["NPROC"] = _before
+__all__ = [
+    "TASKS",
+    "LfL",
+    "LogDensity",
+    "Motion",
+    "NetworkReward",
+    "Policy",
+    "QuadraticReward",
+    "Rollout",
+    "RolloutView",
+    "Run",
+    "Score",
+    "TRex",
+    "Task",
+    "learn",
+    "lifted",
+    "pooled_clones",
+    "score",
+    "separate_clones",
+]

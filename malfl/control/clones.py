@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from malfl import progress
+from malfl import checks, progress
 from malfl.control.fit import fitted
 from malfl.control.networks import (
     HIDDEN,
@@ -39,8 +39,13 @@ def separate_clones(view: RolloutView, seed: int = 0) -> tuple[Policy, ...]:
     -------
     tuple of Policy
         One for each of the K rollouts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``view`` is none, or ``seed`` is no whole number of at least 0.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checks.count(seed, "seed", 0))
     data, center, spread = observed(view)
     k, _, seen = data.before.shape
     each = [beginner(rng, seen, data.actions.shape[2]) for _ in range(k)]
@@ -74,8 +79,13 @@ def pooled_clones(view: RolloutView, seed: int = 0) -> tuple[Policy, ...]:
     -------
     tuple of Policy
         One for each of the K rollouts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``view`` is none, or ``seed`` is no whole number of at least 0.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checks.count(seed, "seed", 0))
     data, center, spread = observed(view)
     sizes = (data.before.shape[2], *HIDDEN, data.actions.shape[2])
     *shared, last = random_layers(rng, sizes, 0.01)

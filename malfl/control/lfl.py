@@ -64,9 +64,9 @@ class LfL:
     @progress.interruptible
     def reward(self, view: RolloutView, seed: int = 0) -> LogDensity:
         """The reward of the learner in a view."""
-        checks.instance(view, RolloutView, "view", "see malfl.control.learn")
-        rng, key = np.random.default_rng(seed), jax.random.key(seed)
         data, center, spread = observed(view)
+        rng = np.random.default_rng(checks.count(seed, "seed", 0))
+        key = jax.random.key(seed)
         pooled = self.policies == "pooled"
         fit = pooled_clones if pooled else separate_clones
         clones = [policy.gaussian() for policy in fit(view, seed)]

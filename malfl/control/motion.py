@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from malfl import checks, progress
+from malfl import progress
 from malfl.checks import BoolArray, FloatArray
 from malfl.control.clones import pooled_clones
 from malfl.control.policy import Policy
@@ -28,7 +28,6 @@ class Motion:
     @progress.interruptible
     def reward(self, view: RolloutView, seed: int = 0) -> QuadraticReward:
         """The reward of the learner in a view, in units that are arbitrary."""
-        checks.instance(view, RolloutView, "view", "see malfl.control.learn")
         policies = pooled_clones(view, seed)
         inputs = np.concatenate([inputs_of(r.before, r.actions) for r in view.rollouts])
         center, spread = inputs.mean(axis=0), inputs.std(axis=0) + 1e-4

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from malfl import checks
 from malfl.control.policy import FARTHEST, Floats
 from malfl.control.rollout import RolloutView
 
@@ -20,6 +21,7 @@ class Observed(NamedTuple):
 
 def observed(view: RolloutView) -> tuple[Observed, Floats, Floats]:
     """The steps, and the center and the spread (observations,) of what is seen in all of them."""
+    checks.instance(view, RolloutView, "view", "see malfl.control.Run.seen")
     before, actions, after = (
         np.stack([getattr(rollout, part) for rollout in view.rollouts]).astype(np.float32)
         for part in Observed._fields

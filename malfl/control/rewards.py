@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from malfl import checks
 from malfl.checks import FloatArray
 from malfl.control.networks import outputs_of
 from malfl.control.policy import FARTHEST, Floats, Policy
@@ -76,7 +77,15 @@ def lifted(reward: Lifted, view: RolloutView) -> Lifted:
 
     How high a reward is matters where an episode can end: where all is negative, it is best to
     end it soon.
+
+    Raises
+    ------
+    TypeError
+        If ``reward`` or ``view`` is none.
     """
+    if not isinstance(reward, LogDensity | NetworkReward | QuadraticReward):
+        raise TypeError(f"reward must be a reward of a body, got {checks.shown(reward)}")
+    checks.instance(view, RolloutView, "view", "see malfl.control.Run.seen")
     earned = [reward(r.before, r.actions.astype(np.float32), r.after) for r in view.rollouts]
     return replace(reward, shift=reward.shift - float(np.percentile(earned, LOW)))
 

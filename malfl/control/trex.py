@@ -48,8 +48,9 @@ class TRex:
     @progress.interruptible
     def reward(self, view: RolloutView, seed: int = 0) -> NetworkReward:
         """The reward of the learner in a view."""
-        checks.instance(view, RolloutView, "view", "see malfl.control.learn")
-        rng, key = np.random.default_rng(seed), jax.random.key(seed)
+        checks.instance(view, RolloutView, "view", "see malfl.control.Run.seen")
+        rng = np.random.default_rng(checks.count(seed, "seed", 0))
+        key = jax.random.key(seed)
         inputs = np.stack([inputs_of(r.before, r.actions) for r in view.rollouts])
         center, spread = inputs.mean(axis=(0, 1)), inputs.std(axis=(0, 1)) + 1e-4
         shown = jnp.asarray(scaled(inputs, center, spread))
