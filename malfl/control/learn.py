@@ -103,7 +103,7 @@ def learn(
     Parameters
     ----------
     task
-        One of `TASKS`.
+        One of ``malfl.control.TASKS``.
     updates
         Of the policy, at least 1; as many policies and one more act.
     reward

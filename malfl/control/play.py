@@ -85,7 +85,7 @@ def score(
     Parameters
     ----------
     task
-        One of `TASKS`.
+        One of ``malfl.control.TASKS``.
     mean_action
         Whether it does what it does on average, without noise.
     episodes

@@ -90,7 +90,7 @@ def learn_all(
     Raises
     ------
     TypeError, ValueError
-        As `learn` does; before any run begins.
+        As `malfl.learn` does; before any run begins.
     """
     checks.sequence(games, "games", "one or more of them")
     checks.sequence(seeds, "seeds", "a whole number for each run of a game")
@@ -106,7 +106,7 @@ def learn_all(
 def check_training(
     game: MarkovGame, training: Training, record: bool = False, name: str = "game"
 ) -> None:
-    """Raise unless agents can be trained so in a game, called ``name``; see `learn`."""
+    """Raise unless agents can be trained so in a game, called ``name``; see `malfl.learn`."""
     checks.instance(game, MarkovGame, name, "with rewards to learn from")
     checks.instance(training, Training, "training", "with what learn takes beside it")
     checks.boolean(record, "record")
@@ -124,7 +124,7 @@ def train(
     initial: Sequence[npt.ArrayLike] | None = None,
     record: bool = False,
 ) -> LearningLog:
-    """`learn`, its settings given as one value."""
+    """`malfl.learn`, its settings given as one value."""
     check_training(game, training, record)
     start = game.uniform_policies() if initial is None else game.check_policies(initial, "initial")
     rng = checks.generator(seed)
