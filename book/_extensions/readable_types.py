@@ -24,11 +24,13 @@ def aliases() -> dict[str, str]:
     """What Sphinx writes for an alias, and the alias."""
     # Here, so that a build that reads no page of the reference does without malfl.
     from malfl.checks import FloatArray, IntArray, WordArray
+    from malfl.control.policy import Floats
 
     names = {
         "~malfl.checks.FloatArray": FloatArray,
         "~malfl.checks.IntArray": IntArray,
         "~malfl.checks.WordArray": WordArray,
+        "~malfl.control.policy.Floats": Floats,
         "~numpy.typing.ArrayLike": npt.ArrayLike,
     }
     return {stringify_annotation(one, "smart"): name for name, one in names.items()}

@@ -66,12 +66,12 @@ class Policy(Value):
         layers = tuple((jnp.asarray(w), jnp.asarray(b)) for w, b in self.layers)
         return Gaussian(layers, jnp.asarray(self.log_std))
 
-    def scaled(self, seen: npt.NDArray[Any]) -> Floats:
+    def scaled(self, seen: Floats) -> Floats:
         """Observations (..., observations) in deviations from the center, clipped."""
         off = (seen - self.center) / self.spread
         return np.asarray(np.clip(off, -FARTHEST, FARTHEST), dtype=np.float32)
 
-    def mean(self, seen: npt.NDArray[Any]) -> Floats:
+    def mean(self, seen: Floats) -> Floats:
         """The mean action (n, actions) for what is seen (n, observations)."""
         values = self.scaled(seen)
         *hidden, (weights, bias) = self.layers
@@ -79,13 +79,13 @@ class Policy(Value):
             values = np.tanh(values @ within + shift)
         return np.asarray(values @ weights + bias)
 
-    def draw(self, seen: npt.NDArray[Any], rng: np.random.Generator) -> Floats:
+    def draw(self, seen: Floats, rng: np.random.Generator) -> Floats:
         """Actions (n, actions) for what is seen (n, observations)."""
         mean = self.mean(seen)
         noise = rng.standard_normal(mean.shape, dtype=np.float32)
         return np.asarray(mean + np.exp(self.log_std) * noise)
 
-    def log_density(self, seen: npt.NDArray[Any], actions: npt.NDArray[Any]) -> Floats:
+    def log_density(self, seen: Floats, actions: Floats) -> Floats:
         """Ln pi(a|s), shape (n,)."""
         off = (actions - self.mean(seen)) / np.exp(self.log_std)
         constant = self.log_std.sum() + 0.5 * len(self.log_std) * np.log(2 * np.pi)

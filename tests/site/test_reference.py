@@ -42,7 +42,11 @@ def inventory():
 def documented(inventory):
     kinds = ("py:function", "py:class", "py:exception", "py:data")
     names = [name for kind in kinds for name in inventory.get(kind, {})]
-    aliases = ("malfl.checks", "malfl.games.markov.Policies")  # of types
+    aliases = (
+        "malfl.checks",
+        "malfl.games.markov.Policies",
+        "malfl.control.policy.Floats",
+    )  # of types
     return {id(find(name)) for name in names if not name.startswith(aliases)}
 
 
