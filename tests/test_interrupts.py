@@ -125,7 +125,7 @@ def sparse() -> MarkovGame:
     )  # fmt: skip
 
 
-LONG = {"episodes": 100_000, "steps": 100_000}
+LONG = {"episodes": 100_000, "steps": 20_000}
 ENDLESS = learners.Training(iterations=1000, **LONG)
 ADAM = recovery.Adam(steps=10**9)
 
